@@ -1,0 +1,52 @@
+# visavis: `make help` lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed  ## make .venv and install visavis into it
+
+demo: $(VENV)/.installed  ## compare the embedded models on the embedded emoji; open out/demo/report.html
+	$(BIN)/visavis demo --out out/demo
+
+test: $(VENV)/.installed-test  ## run the test suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test  ## format, lint, types, layers
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+peers: .venv-peers/.installed  ## compare with the live peers in an environment of their own
+	PYTHONPATH=src .venv-peers/bin/python -m pytest tests/peers
+
+wheel: $(VENV)/.installed  ## build dist/visavis-*.whl
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+photos: $(VENV)/.installed-test  ## a comparison on photographs: which picture does a tile come from?
+	$(BIN)/python recipes/photo_tiles.py out/photo-tiles
+	$(BIN)/visavis compare resnet-mini.emoji vit-mini-patch8.emoji RN-mini.emoji ViT-mini-8.emoji --data out/photo-tiles --out out/photos
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .venv-peers build dist out
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) -e '.[test,lint]'
+	touch $@
+
+.venv-peers/.installed: tests/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	touch $@
+
+.PHONY: help install demo test check peers wheel photos clean

@@ -1,0 +1,43 @@
+"""visavis puts image encoders face to face: supervised ResNets, CLIP ResNets and CLIP Vision Transformers, on your images.
+
+>>> import visavis
+>>> visavis.list_models("*mini*.emoji")
+['resnet-mini.emoji', 'RN-mini.emoji', 'ViT-mini-8.emoji', 'vit-mini-patch8.emoji']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from visavis.engine.encoder import Encoder, load
+    from visavis.errors import UsageError, VisavisError
+    from visavis.study.compare import compare
+    from visavis.study.study import Study
+    from visavis.zoo.catalogue import list_models
+
+__all__ = ["Encoder", "Study", "UsageError", "VisavisError", "compare", "list_models", "load"]
+__version__ = version("visavis")
+
+# Where each public name lives; it is imported when it is first asked for, so that `import visavis` stays quick.
+_HOMES = {
+    "Encoder": "visavis.engine.encoder",
+    "Study": "visavis.study.study",
+    "UsageError": "visavis.errors",
+    "VisavisError": "visavis.errors",
+    "compare": "visavis.study.compare",
+    "list_models": "visavis.zoo.catalogue",
+    "load": "visavis.engine.encoder",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'visavis' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,1 @@
+"""Images, labels and captions: readers, decoding, views and the embedded emoji set."""

@@ -1,0 +1,75 @@
+"""A data set is a list of samples; where it came from is known by its reader alone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One image with what is known about it.
+
+    Attributes:
+        id: Stable identity: a hash of the image's bytes and of its place in the data set.
+        name: What a person calls it: the path below the data set's root, or a title.
+        path: The image file; None where `data` holds the encoded image.
+        data: The encoded image (PNG, WebP, ...); None where `path` is to be read.
+        label: The class name, or None.
+        captions: Texts that describe the image.
+        part: "train" or "test" where the data set itself says so, else "".
+    """
+
+    id: str
+    name: str
+    path: Path | None = None
+    data: bytes | None = None
+    label: str | None = None
+    captions: tuple[str, ...] = ()
+    part: str = ""
+
+    def read_bytes(self) -> bytes:
+        """The encoded image. Raises OSError when the file cannot be read."""
+        if self.data is not None:
+            return self.data
+        assert self.path is not None, "a sample has a path or data"
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """An image that could not be used, and why, in words for the report."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Samples that decode, in a stable order, and the files that had to be skipped."""
+
+    name: str
+    samples: tuple[Sample, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, sorted."""
+        return tuple(sorted({sample.label for sample in self.samples if sample.label is not None}))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of every sample's identity, label, captions and part: equal only for equal data sets."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            digest.update(repr((sample.id, sample.label, sample.captions, sample.part)).encode())
+        return digest.hexdigest()
+
+
+def sample_id(data: bytes, place: str) -> str:
+    """The stable identity of an image: 16 hexadecimal digits over its bytes and its place in the data set."""
+    return hashlib.sha256(hashlib.sha256(data).digest() + place.encode("utf-8", "surrogatepass")).hexdigest()[
+        :16
+    ]

@@ -1,0 +1,1 @@
+"""Encoding: batches in, embeddings out, kept in a content-addressed cache."""

@@ -1,0 +1,239 @@
+"""The one interface above the networks: images and texts in, vectors out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from visavis.data.decoding import decode_image
+from visavis.errors import UsageError, VisavisError
+from visavis.models.clip import CLIP
+from visavis.zoo.architectures import Family, build_model, family_of
+from visavis.zoo.catalogue import find_checkpoint
+from visavis.zoo.checkpoint import Checkpoint
+from visavis.zoo.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ImageLike = str | Path | bytes | Image.Image | np.ndarray
+DEFAULT_TEMPLATES = ("a photo of a {}.",)  # Radford et al. 2021, section 3.1.4
+
+
+def load(name: str | Path, weights: str | None = "auto", seed: int = 0) -> Encoder:
+    """An encoder by its name or checkpoint file.
+
+    Args:
+        name: A name from `visavis.list_models()`, or the path of a file that `visavis train` wrote.
+        weights: "auto" for the name's weights, None for fresh ones.
+        seed: Of fresh weights.
+
+    Raises:
+        UsageError: Unknown name; the nearest ones are offered.
+        VisavisError: A damaged file.
+
+    >>> load("ViT-mini-8", weights=None).embed_dim
+    128
+    """
+    return Encoder(str(name), find_checkpoint(name, weights, seed))
+
+
+class Encoder:
+    """A network with its weights, preprocessing, tokenizer and classes.
+
+    Attributes:
+        name: As asked for.
+        family: "supervised-resnet", "supervised-vit", "clip-resnet" or "clip-vit".
+        model: The torch module, in evaluation mode.
+        image_size: Side of the square input in pixels.
+        embed_dim: Length of an image's vector: a CLIP's embedding, a supervised model's pooled features before the head.
+        class_names: What a supervised head tells apart; None for a CLIP.
+        about: What the checkpoint says of its origin: recipe, data, licence.
+    """
+
+    def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+        self.name = name
+        self.model = build_model(checkpoint.config)
+        try:
+            self.model.load_state_dict(checkpoint.state, strict=True)
+        except RuntimeError as error:
+            raise VisavisError(f"The weights of {name!r} do not fit their architecture: {error}") from error
+        self.model.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.config = checkpoint.config
+        self.about = checkpoint.about
+        self.class_names = checkpoint.class_names
+        self.family: Family = family_of(checkpoint.config)
+        self.preprocessing = checkpoint.preprocess
+        self.image_size = checkpoint.preprocess.image_size
+        self.embed_dim: int = getattr(checkpoint.config, "visual", checkpoint.config).embed_dim
+        self._tokenizer = None
+        if isinstance(self.model, CLIP):
+            text = self.model.config.text
+            self._tokenizer = Tokenizer(vocab_size=text.vocab_size, context_length=text.context_length)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there is a text tower."""
+        return self._tokenizer is not None
+
+    @property
+    def logit_scale(self) -> float | None:
+        """The inverse temperature that a CLIP learned, as a factor; None without a text tower."""
+        return float(self.model.logit_scale.exp()) if isinstance(self.model, CLIP) else None
+
+    @property
+    def head(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """A supervised head: weight float32 [classes, embed_dim] and bias float32 [classes]; None for a CLIP."""
+        if isinstance(self.model, CLIP):
+            return None
+        linear = self.model.get_submodule("head" if self.family == "supervised-vit" else "fc")
+        return linear.weight.numpy(), linear.bias.numpy()  # type: ignore[union-attr,operator]  # a torch.nn.Linear
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of weights, architecture and preprocessing: equal only where the vectors are."""
+        digest = hashlib.sha256(json.dumps([repr(self.config), asdict(self.preprocessing)]).encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def preprocess(self, image: ImageLike) -> Tensor:
+        """A picture as the network wants it: float32 [3, image_size, image_size]. Raises UnreadableImage."""
+        return torch.from_numpy(self.preprocessing.normalise(self.preprocessing.pixels(_as_picture(image))))
+
+    @torch.inference_mode()
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Preprocessed images float32 [batch, 3, image_size, image_size] -> float32 [batch, embed_dim]."""
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        if isinstance(self.model, CLIP):
+            return self.model.encode_image(pixels)
+        return self.model.features(pixels)
+
+    def encode_images(
+        self, images: Iterable[ImageLike], batch_size: int = 32, normalize: bool = False
+    ) -> np.ndarray:
+        """Images as vectors, in order.
+
+        Args:
+            images: Paths, encoded bytes, Pillow images, or uint8 arrays [height, width, 3].
+            batch_size: Images encoded at once.
+            normalize: Whether to scale each vector to length 1.
+
+        Returns:
+            float32 [images, embed_dim].
+
+        Raises:
+            UnreadableImage: One of them cannot be decoded.
+            UsageError: Something else than an image was given, or none at all.
+        """
+        tensors = [self.preprocess(image) for image in _as_list(images)]
+        if not tensors:
+            raise UsageError("encode_images was given no image. Give at least one.")
+        parts = [
+            self.encode_pixels(torch.stack(tensors[start : start + batch_size])).numpy()
+            for start in range(0, len(tensors), batch_size)
+        ]
+        return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
+
+    def tokenize(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts as tokens: int64 [texts, context_length]. Raises UsageError for a model without a text tower."""
+        if self._tokenizer is None:
+            raise UsageError(
+                f"{self.name!r} has no text tower: it was trained on labels. Use one of the CLIP models."
+            )
+        return self._tokenizer(texts)
+
+    @torch.inference_mode()
+    def encode_texts(
+        self, texts: Sequence[str], batch_size: int = 256, normalize: bool = False
+    ) -> np.ndarray:
+        """Texts as vectors float32 [texts, embed_dim], in order. Raises UsageError without a text tower."""
+        if isinstance(texts, str) or not len(texts):
+            raise UsageError("encode_texts takes a list of at least one text.")
+        tokens = torch.from_numpy(self.tokenize(texts))  # [texts, context_length]
+        assert isinstance(self.model, CLIP), "tokenize has refused the others"
+        parts = []
+        for start in range(0, len(tokens), batch_size):
+            batch = tokens[start : start + batch_size]
+            longest = int(batch.argmax(dim=1).max()) + 1  # columns after the last end token change nothing
+            parts.append(self.model.encode_text(batch[:, :longest]).numpy())
+        return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
+
+    def zero_shot_classifier(
+        self, classnames: Sequence[str], templates: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """One unit vector a class, the mean over its prompts' unit vectors: float32 [classes, embed_dim].
+
+        Args:
+            classnames: Names as people write them.
+            templates: Prompts with `{}` where the name goes; "a photo of a {}." when None.
+
+        Source: Radford et al. 2021, section 3.1.4, prompt ensembling in embedding space.
+        """
+        templates = tuple(templates or DEFAULT_TEMPLATES)
+        for template in templates:
+            if "{}" not in template:
+                raise UsageError(f"The prompt template {template!r} has no {{}} where the class name goes.")
+        prompts = [template.replace("{}", name) for name in classnames for template in templates]
+        vectors = self.encode_texts(prompts, normalize=True)
+        return _unit(vectors.reshape(len(classnames), len(templates), -1).mean(axis=1))
+
+    def classify(
+        self, images: Iterable[ImageLike], classnames: Sequence[str], templates: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Zero-shot classification: a table with columns image, label, probability, the likeliest first."""
+        import pandas as pd
+
+        images = _as_list(images)
+        classifier = self.zero_shot_classifier(classnames, templates)  # [classes, embed_dim]
+        logits = (self.logit_scale or 1.0) * self.encode_images(images, normalize=True) @ classifier.T
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = shifted / shifted.sum(axis=1, keepdims=True)  # [images, classes]
+        rows: list[dict[str, Any]] = [
+            {
+                "image": str(image) if isinstance(image, str | Path) else index,
+                "label": classnames[column],
+                "probability": float(probabilities[index, column]),
+            }
+            for index, image in enumerate(images)
+            for column in np.argsort(-probabilities[index], kind="stable")
+        ]
+        return pd.DataFrame(rows)
+
+
+def _as_list(images: Iterable[ImageLike]) -> list[ImageLike]:
+    if isinstance(images, str | Path | bytes | Image.Image):
+        raise UsageError("Give a list of images, not a single one: [image].")
+    return list(images)
+
+
+def _as_picture(image: ImageLike) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise UsageError(
+                f"An image array must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}."
+            )
+        return Image.fromarray(image)
+    if isinstance(image, bytes):
+        return decode_image(image)
+    try:
+        return decode_image(Path(image).read_bytes())
+    except OSError as error:
+        raise UsageError(f"Cannot read the image {str(image)!r}: {error.strerror}.") from error
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

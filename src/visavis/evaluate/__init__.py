@@ -1,0 +1,1 @@
+"""Measures: pure functions from embeddings to predictions, one file each."""

@@ -1,0 +1,1 @@
+"""Networks taken apart: parameters and cost."""

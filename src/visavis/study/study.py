@@ -1,0 +1,125 @@
+"""A study: the tables of a comparison and how they were made, in memory and in a folder. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visavis.errors import UsageError, VisavisError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROTOCOL = "study.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What a comparison found.
+
+    Attributes:
+        results: model, view, measure, metric, value, low, high, n, draw_low, draw_high, tie_group.
+        pairs: model_a, model_b, view, measure, metric, difference, low, high, n, discordant, p_value, p_adjusted, verdict.
+        effects: view, measure, effect, description, difference, low, high, n; empty unless the models fill the square.
+        predictions: sample, model, view, measure, draw, label, predicted, confidence, rank: one row a decision.
+        thumbnails: sample, name, label, image (encoded): the pictures that the report shows.
+        protocol: Arguments, versions, seeds, hashes, the verdict: what is needed to repeat it.
+    """
+
+    results: pd.DataFrame
+    pairs: pd.DataFrame
+    effects: pd.DataFrame
+    predictions: pd.DataFrame
+    thumbnails: pd.DataFrame
+    protocol: dict[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        """What to use, why, and how sure."""
+        return str(self.protocol["verdict"])
+
+    def save(self, out: Path) -> None:
+        """Writes tables, protocol and report; each file is whole at any moment. Raises VisavisError (disk full, ...)."""
+        writers: dict[str, Callable[[Path], Any]] = {
+            "results.csv": lambda path: self.results.to_csv(path, index=False),
+            "pairs.csv": lambda path: self.pairs.to_csv(path, index=False),
+            "effects.csv": lambda path: self.effects.to_csv(path, index=False),
+            "predictions.parquet": lambda path: self.predictions.to_parquet(path, index=False),
+            "thumbnails.parquet": lambda path: self.thumbnails.to_parquet(path, index=False),
+            PROTOCOL: lambda path: path.write_text(
+                json.dumps(self.protocol, indent=1, ensure_ascii=False), "utf-8"
+            ),
+        }
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for name, write in writers.items():
+                temporary = out / f".{name}.tmp"
+                write(temporary)
+                os.replace(temporary, out / name)
+        except OSError as error:
+            raise VisavisError(
+                f"Cannot write the study to {str(out)!r}: {error.strerror or error}. Free some space or choose another "
+                "--out; the embeddings are kept, so the same command is quick the next time."
+            ) from error
+        self.report(out / "report.html")
+
+    def report(self, path: str | Path) -> Path:
+        """Draws the report as one self-contained HTML file and returns its path."""
+        from visavis.report.page import ReportTables, write_report
+
+        tables = ReportTables(
+            results=self.results,
+            pairs=self.pairs,
+            effects=self.effects,
+            predictions=self.predictions,
+            thumbnails=self.thumbnails,
+            protocol=self.protocol,
+        )
+        return write_report(tables, Path(path))
+
+
+def load_study(folder: str | Path) -> Study:
+    """A study that `Study.save` wrote. Raises UsageError where there is none, VisavisError where a file is damaged."""
+    import pandas as pd
+
+    folder = Path(folder)
+    if not (folder / PROTOCOL).is_file():
+        raise UsageError(
+            f"{str(folder)!r} holds no study: it has no {PROTOCOL}. Give the --out of a `visavis compare`."
+        )
+    try:
+        return Study(
+            results=pd.read_csv(
+                folder / "results.csv", keep_default_na=False, na_values={"value": [""], **_NUMBERS}
+            ),
+            pairs=pd.read_csv(folder / "pairs.csv", keep_default_na=False, na_values=_NUMBERS),
+            effects=pd.read_csv(folder / "effects.csv", keep_default_na=False, na_values=_NUMBERS),
+            predictions=pd.read_parquet(folder / "predictions.parquet"),
+            thumbnails=pd.read_parquet(folder / "thumbnails.parquet"),
+            protocol=json.loads((folder / PROTOCOL).read_text("utf-8")),
+        )
+    except (OSError, ValueError) as error:
+        raise VisavisError(
+            f"The study in {str(folder)!r} is damaged: {error}. Run its `visavis compare` again; embeddings are kept."
+        ) from error
+
+
+# Empty cells of these columns are missing numbers; an empty text elsewhere is a text.
+_NUMBERS = {
+    name: [""]
+    for name in (
+        "low",
+        "high",
+        "n",
+        "draw_low",
+        "draw_high",
+        "tie_group",
+        "difference",
+        "p_value",
+        "p_adjusted",
+    )
+}

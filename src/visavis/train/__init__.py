@@ -1,0 +1,1 @@
+"""Training by labels and by image-text pairs, on one machine."""
