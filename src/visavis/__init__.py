@@ -1,4 +1,4 @@
-"""visavis puts image encoders face to face: supervised ResNets, CLIP ResNets and CLIP Vision Transformers, on your images.
+"""visavis puts image encoders face to face: supervised ResNets, CLIP ResNets and CLIP ViTs, on your own images.
 
 >>> import visavis
 >>> visavis.list_models("*mini*.emoji")

@@ -63,10 +63,8 @@ def show_training(config: TrainConfig, out: Path, threads: int | None, console: 
     with show_progress(console) as show:
 
         def on_progress(now: TrainProgress) -> None:
-            minutes = now.seconds_left / 60
-            console.print(
-                f"step {now.step}/{now.steps}  loss {now.loss:.3f}  {now.images_per_s:.0f} images/s  {minutes:.1f} min left"
-            )
+            speed = f"{now.images_per_s:.0f} images/s  {now.seconds_left / 60:.1f} min left"
+            console.print(f"step {now.step}/{now.steps}  loss {now.loss:.3f}  {speed}")
 
         dataset = read_dataset(config.data)
         return train(

@@ -48,11 +48,19 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Samples that decode, in a stable order, and the files that had to be skipped."""
+    """Samples that decode, in a stable order.
+
+    Attributes:
+        name: What a person calls the data set.
+        samples: The images that can be used.
+        skipped: Those that cannot, and why.
+        templates: Prompts with {} for a class name that suit these images; empty where nothing is known of them.
+    """
 
     name: str
     samples: tuple[Sample, ...]
     skipped: tuple[Skipped, ...] = ()
+    templates: tuple[str, ...] = ()
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -70,6 +78,4 @@ class Dataset:
 
 def sample_id(data: bytes, place: str) -> str:
     """The stable identity of an image: 16 hexadecimal digits over its bytes and its place in the data set."""
-    return hashlib.sha256(hashlib.sha256(data).digest() + place.encode("utf-8", "surrogatepass")).hexdigest()[
-        :16
-    ]
+    return hashlib.sha256(hashlib.sha256(data).digest() + place.encode("utf-8", "surrogatepass")).hexdigest()[:16]

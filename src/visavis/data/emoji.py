@@ -23,6 +23,7 @@ TRAINING_STYLES = (
     "twemoji", "noto", "noto-blob", "fxemoji", "fluent-3d", "fluent-color", "fluent-flat", "fluent-contrast",
 )  # fmt: skip
 THINGS = ("animals-nature", "food-drink", "travel-places", "activities", "objects")
+TEMPLATES = ("{}", "an emoji of {}")
 SPLIT_SALT = "visavis emoji concepts, split 1"
 
 
@@ -99,7 +100,7 @@ def read_emoji(name: str) -> Dataset:
     if task.test:  # a class is asked about only where the test part shows it
         asked = {sample.label for sample in samples if sample.part == "test"}
         samples = [sample for sample in samples if sample.label in asked]
-    return Dataset(name=name, samples=tuple(samples))
+    return Dataset(name=name, samples=tuple(samples), templates=TEMPLATES)
 
 
 def is_held_out(codepoints: str) -> bool:

@@ -1,8 +1,7 @@
 """Embeddings of a data set, computed once and kept in a content-addressed cache on disk.
 
 The unit of work is a chunk of samples. A chunk's key holds everything that changes its vectors: the images, the view,
-the weights, the preprocessing and the engine. An interrupted run therefore goes on where it stopped, and a data set that
-grew encodes only what is new at its end.
+the weights, the preprocessing and the engine. An interrupted run therefore goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -74,9 +73,7 @@ def _encode(
     """Vectors batch by batch; the next batch is decoded while the present one is encoded."""
 
     def prepare(batch: Sequence[Sample]) -> torch.Tensor:
-        pixels = [
-            encoder.preprocessing.pixels(view.apply(decode_image(sample.read_bytes()))) for sample in batch
-        ]
+        pixels = [encoder.preprocessing.pixels(view.apply(decode_image(sample.read_bytes()))) for sample in batch]
         return torch.from_numpy(encoder.preprocessing.normalise(np.stack(pixels)))
 
     batches = [samples[start : start + BATCH_SIZE] for start in range(0, len(samples), BATCH_SIZE)]

@@ -56,7 +56,7 @@ class Encoder:
         family: "supervised-resnet", "supervised-vit", "clip-resnet" or "clip-vit".
         model: The torch module, in evaluation mode.
         image_size: Side of the square input in pixels.
-        embed_dim: Length of an image's vector: a CLIP's embedding, a supervised model's pooled features before the head.
+        embed_dim: Length of an image's vector: a CLIP's embedding, or the pooled features that a supervised head reads.
         class_names: What a supervised head tells apart; None for a CLIP.
         about: What the checkpoint says of its origin: recipe, data, licence.
     """
@@ -68,14 +68,15 @@ class Encoder:
             self.model.load_state_dict(checkpoint.state, strict=True)
         except RuntimeError as error:
             raise VisavisError(f"The weights of {name!r} do not fit their architecture: {error}") from error
-        self.model.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.model.eval().requires_grad_(False)
         self.config = checkpoint.config
         self.about = checkpoint.about
         self.class_names = checkpoint.class_names
         self.family: Family = family_of(checkpoint.config)
         self.preprocessing = checkpoint.preprocess
         self.image_size = checkpoint.preprocess.image_size
-        self.embed_dim: int = getattr(checkpoint.config, "visual", checkpoint.config).embed_dim
+        self.embed_dim: int = checkpoint.config.embed_dim
         self._tokenizer = None
         if isinstance(self.model, CLIP):
             text = self.model.config.text
@@ -97,7 +98,7 @@ class Encoder:
         if isinstance(self.model, CLIP):
             return None
         linear = self.model.get_submodule("head" if self.family == "supervised-vit" else "fc")
-        return linear.weight.numpy(), linear.bias.numpy()  # type: ignore[union-attr,operator]  # a torch.nn.Linear
+        return linear.weight.numpy(), linear.bias.numpy()  # type: ignore[operator]  # a torch.nn.Linear
 
     @cached_property
     def fingerprint(self) -> str:
@@ -120,9 +121,7 @@ class Encoder:
             return self.model.encode_image(pixels)
         return self.model.features(pixels)
 
-    def encode_images(
-        self, images: Iterable[ImageLike], batch_size: int = 32, normalize: bool = False
-    ) -> np.ndarray:
+    def encode_images(self, images: Iterable[ImageLike], batch_size: int = 32, normalize: bool = False) -> np.ndarray:
         """Images as vectors, in order.
 
         Args:
@@ -149,15 +148,11 @@ class Encoder:
     def tokenize(self, texts: Sequence[str]) -> np.ndarray:
         """Texts as tokens: int64 [texts, context_length]. Raises UsageError for a model without a text tower."""
         if self._tokenizer is None:
-            raise UsageError(
-                f"{self.name!r} has no text tower: it was trained on labels. Use one of the CLIP models."
-            )
+            raise UsageError(f"{self.name!r} has no text tower: it was trained on labels. Use one of the CLIP models.")
         return self._tokenizer(texts)
 
     @torch.inference_mode()
-    def encode_texts(
-        self, texts: Sequence[str], batch_size: int = 256, normalize: bool = False
-    ) -> np.ndarray:
+    def encode_texts(self, texts: Sequence[str], batch_size: int = 256, normalize: bool = False) -> np.ndarray:
         """Texts as vectors float32 [texts, embed_dim], in order. Raises UsageError without a text tower."""
         if isinstance(texts, str) or not len(texts):
             raise UsageError("encode_texts takes a list of at least one text.")
@@ -170,9 +165,7 @@ class Encoder:
             parts.append(self.model.encode_text(batch[:, :longest]).numpy())
         return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
 
-    def zero_shot_classifier(
-        self, classnames: Sequence[str], templates: Sequence[str] | None = None
-    ) -> np.ndarray:
+    def zero_shot_classifier(self, classnames: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray:
         """One unit vector a class, the mean over its prompts' unit vectors: float32 [classes, embed_dim].
 
         Args:
@@ -223,9 +216,7 @@ def _as_picture(image: ImageLike) -> Image.Image:
         return image
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise UsageError(
-                f"An image array must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}."
-            )
+            raise UsageError(f"An image array must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.")
         return Image.fromarray(image)
     if isinstance(image, bytes):
         return decode_image(image)

@@ -31,6 +31,16 @@ class CLIPConfig:
                 f"{self.visual.embed_dim} for images and {self.text.embed_dim} for texts."
             )
 
+    @property
+    def image_size(self) -> int:
+        """Side of the square input in pixels."""
+        return self.visual.image_size
+
+    @property
+    def embed_dim(self) -> int:
+        """Length of both towers' embeddings."""
+        return self.visual.embed_dim
+
 
 class CLIP(nn.Module):
     """The dual encoder."""

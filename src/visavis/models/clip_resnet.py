@@ -150,13 +150,13 @@ class CLIPResNet(nn.Module):
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:
-        """He initialisation for convolutions; a zero scale in each block's last batch norm, so that blocks start as
-        identities; attention pooling with standard deviation channels ** -0.5."""
+        """He initialisation; a zero scale in each block's last norm, so that blocks start as their shortcuts.
+
+        Attention pooling has the standard deviation channels ** -0.5, as in CLIP's released code.
+        """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(
-                    module.weight, mode="fan_out", nonlinearity="relu", generator=generator
-                )
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
             elif isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
         for module in self.modules():

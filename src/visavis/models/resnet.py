@@ -139,9 +139,7 @@ class ResNet(nn.Module):
         """He initialisation for convolutions (He et al. 2015, Delving Deep into Rectifiers, equation 14)."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(
-                    module.weight, mode="fan_out", nonlinearity="relu", generator=generator
-                )
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
             elif isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
         bound = 1 / math.sqrt(self.fc.in_features)

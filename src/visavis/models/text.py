@@ -44,9 +44,7 @@ class TextTransformer(nn.Module):
         self.config = config
         self.token_embedding = nn.Embedding(config.vocab_size, config.width)
         self.positional_embedding = nn.Parameter(torch.empty(config.context_length, config.width))
-        self.transformer = Transformer(
-            config.width, config.layers, config.heads, config.activation, causal=True
-        )
+        self.transformer = Transformer(config.width, config.layers, config.heads, config.activation, causal=True)
         self.ln_final = nn.LayerNorm(config.width)
         self.text_projection = nn.Parameter(torch.empty(config.width, config.embed_dim))
 

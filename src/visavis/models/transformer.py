@@ -100,6 +100,7 @@ class Transformer(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
+        self.width = width
         self.causal = causal
         self.resblocks = nn.ModuleList(Block(width, heads, activation, eps) for _ in range(layers))
 
@@ -114,19 +115,17 @@ class Transformer(nn.Module):
 
         Source: Radford et al. 2021, section 2.5 and its released code, after Radford et al. 2019 (GPT-2).
         """
-        for block in self.resblocks:
-            width = block.attn.out_proj.in_features
-            write_std = width**-0.5 * (2 * len(self.resblocks)) ** -0.5
-            nn.init.normal_(block.attn.in_proj_weight, std=width**-0.5, generator=generator)
+        write_std = self.width**-0.5 * (2 * len(self.resblocks)) ** -0.5
+        for block in self.blocks():
+            nn.init.normal_(block.attn.in_proj_weight, std=self.width**-0.5, generator=generator)
             nn.init.normal_(block.attn.out_proj.weight, std=write_std, generator=generator)
-            nn.init.normal_(block.mlp.c_fc.weight, std=(2 * width) ** -0.5, generator=generator)
+            nn.init.normal_(block.mlp.c_fc.weight, std=(2 * self.width) ** -0.5, generator=generator)
             nn.init.normal_(block.mlp.c_proj.weight, std=write_std, generator=generator)
-            for bias in (
-                block.attn.in_proj_bias,
-                block.attn.out_proj.bias,
-                block.mlp.c_fc.bias,
-                block.mlp.c_proj.bias,
-            ):
+            for bias in (block.attn.in_proj_bias, block.attn.out_proj.bias, block.mlp.c_fc.bias, block.mlp.c_proj.bias):
                 nn.init.zeros_(bias)
             block.ln_1.reset_parameters()
             block.ln_2.reset_parameters()
+
+    def blocks(self) -> list[Block]:
+        """The blocks, in order."""
+        return [block for block in self.resblocks if isinstance(block, Block)]

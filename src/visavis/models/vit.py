@@ -48,9 +48,7 @@ class ViTConfig:
 def check_patches(image_size: int, patch_size: int) -> None:
     """Raises ValueError where patches do not tile the image."""
     if patch_size < 1 or image_size % patch_size:
-        raise ValueError(
-            f"image_size must be a multiple of patch_size, not {image_size} with patches of {patch_size}."
-        )
+        raise ValueError(f"image_size must be a multiple of patch_size, not {image_size} with patches of {patch_size}.")
 
 
 class VisionTransformer(nn.Module):
@@ -92,7 +90,7 @@ class VisionTransformer(nn.Module):
         nn.init.zeros_(_bias(self.conv1))
         nn.init.zeros_(self.class_embedding)
         nn.init.normal_(self.positional_embedding, std=0.02, generator=generator)
-        for block in self.transformer.resblocks:
+        for block in self.transformer.blocks():
             for third in block.attn.in_proj_weight.chunk(3):  # query, key and value are three square maps
                 nn.init.xavier_uniform_(third, generator=generator)
             for linear in (block.attn.out_proj, block.mlp.c_fc, block.mlp.c_proj):

@@ -23,7 +23,8 @@ class Study:
 
     Attributes:
         results: model, view, measure, metric, value, low, high, n, draw_low, draw_high, tie_group.
-        pairs: model_a, model_b, view, measure, metric, difference, low, high, n, discordant, p_value, p_adjusted, verdict.
+        pairs: model_a, model_b, view, measure, metric, difference, low, high, n, discordant, p_value, p_adjusted,
+            verdict.
         effects: view, measure, effect, description, difference, low, high, n; empty unless the models fill the square.
         predictions: sample, model, view, measure, draw, label, predicted, confidence, rank: one row a decision.
         thumbnails: sample, name, label, image (encoded): the pictures that the report shows.
@@ -43,16 +44,14 @@ class Study:
         return str(self.protocol["verdict"])
 
     def save(self, out: Path) -> None:
-        """Writes tables, protocol and report; each file is whole at any moment. Raises VisavisError (disk full, ...)."""
+        """Writes tables, protocol and report; each file is whole at any moment. Raises VisavisError (disk full)."""
         writers: dict[str, Callable[[Path], Any]] = {
             "results.csv": lambda path: self.results.to_csv(path, index=False),
             "pairs.csv": lambda path: self.pairs.to_csv(path, index=False),
             "effects.csv": lambda path: self.effects.to_csv(path, index=False),
             "predictions.parquet": lambda path: self.predictions.to_parquet(path, index=False),
             "thumbnails.parquet": lambda path: self.thumbnails.to_parquet(path, index=False),
-            PROTOCOL: lambda path: path.write_text(
-                json.dumps(self.protocol, indent=1, ensure_ascii=False), "utf-8"
-            ),
+            PROTOCOL: lambda path: path.write_text(json.dumps(self.protocol, indent=1, ensure_ascii=False), "utf-8"),
         }
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -93,9 +92,7 @@ def load_study(folder: str | Path) -> Study:
         )
     try:
         return Study(
-            results=pd.read_csv(
-                folder / "results.csv", keep_default_na=False, na_values={"value": [""], **_NUMBERS}
-            ),
+            results=pd.read_csv(folder / "results.csv", keep_default_na=False, na_values={"value": [""], **_NUMBERS}),
             pairs=pd.read_csv(folder / "pairs.csv", keep_default_na=False, na_values=_NUMBERS),
             effects=pd.read_csv(folder / "effects.csv", keep_default_na=False, na_values=_NUMBERS),
             predictions=pd.read_parquet(folder / "predictions.parquet"),

@@ -34,7 +34,7 @@ def augment_icons(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_affine(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Rotation by up to 15 degrees, sides scaled by 0.75 to 1.2, shifted by up to 10%; white comes in at the borders."""
+    """Rotation by up to 15 degrees, sides scaled by 0.75 to 1.2, shifted by up to 10%; borders come in white."""
     batch = len(images)
     angle = _uniform(batch, -15, 15, generator) * math.pi / 180
     scale_x, scale_y = (1 / _uniform(batch, 0.75, 1.2, generator) for _ in range(2))
@@ -61,7 +61,7 @@ def random_colours(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def outlines(images: Tensor) -> Tensor:
-    """Black lines on white where brightness or colour changes: the morphological gradient, [batch, 1, height, width]."""
+    """Black lines on white where a colour changes, the morphological gradient: [batch, 1, height, width]."""
     widest = F.max_pool2d(images, 3, stride=1, padding=1)
     narrowest = -F.max_pool2d(-images, 3, stride=1, padding=1)
     edges = (widest - narrowest).amax(dim=1, keepdim=True)

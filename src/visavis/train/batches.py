@@ -116,9 +116,7 @@ def _chosen(images: int, config: TrainConfig, step: int) -> Tensor:
     positions = torch.arange(step * config.batch_size, (step + 1) * config.batch_size)
     epochs = positions // images
     orders = {
-        int(epoch): torch.randperm(
-            images, generator=torch.Generator().manual_seed(_mix(config.seed, -1 - int(epoch)))
-        )
+        int(epoch): torch.randperm(images, generator=torch.Generator().manual_seed(_mix(config.seed, -1 - int(epoch))))
         for epoch in epochs.unique()
     }
     return torch.stack(
@@ -128,6 +126,4 @@ def _chosen(images: int, config: TrainConfig, step: int) -> Tensor:
 
 def _mix(seed: int, step: int) -> int:
     """One 63-bit seed from two numbers, so that neighbouring steps and seeds share nothing."""
-    return int(
-        np.random.SeedSequence([seed, step & (2**64 - 1)]).generate_state(1, np.uint64)[0] >> np.uint64(1)
-    )
+    return int(np.random.SeedSequence([seed, step & (2**64 - 1)]).generate_state(1, np.uint64)[0] >> np.uint64(1))

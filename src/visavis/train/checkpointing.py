@@ -1,4 +1,4 @@
-"""The state of an unfinished run on disk: tensors in safetensors, the rest as JSON in its metadata; nothing is pickled."""
+"""The state of an unfinished run: tensors in safetensors, the rest as JSON in its metadata; nothing is pickled."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from visavis.errors import VisavisError
 from visavis.zoo.checkpoint import write_safetensors
 
 
-def save_state(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, about: dict[str, object]
-) -> None:
+def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, about: dict[str, object]) -> None:
     """Writes model, optimizer and `about` (step, recipe hash) so that a kill at any moment leaves a whole file."""
     tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -34,9 +32,7 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
             f"The training state {str(path)!r} cannot be read ({error}). Delete it to start this run anew."
         ) from error
     prefix = "model."
-    model.load_state_dict(
-        {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-    )
+    model.load_state_dict({name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)})
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):

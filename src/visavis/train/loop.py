@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from visavis.data.dataset import Dataset
 from visavis.errors import UsageError, VisavisError
-from visavis.models.clip import CLIP
+from visavis.models.clip import CLIP, CLIPConfig
 from visavis.train.batches import Batch, TrainingSet, batch_of_step, load_training_set
 from visavis.train.checkpointing import load_state, save_state
 from visavis.train.interrupt import StopRequest
@@ -52,7 +52,7 @@ class Progress:
         return (self.steps - self.step) * self.batch_size / self.images_per_s
 
 
-class Interrupted(VisavisError):
+class InterruptedTrainingError(VisavisError):
     """The run was asked to stop and saved its state."""
 
     exit_code = 130
@@ -79,16 +79,14 @@ def train(
 
     Raises:
         UsageError: Architecture and objective do not fit, the data lack labels, or `out` holds another run.
-        Interrupted: Ctrl-C or a termination signal; the state is saved.
+        InterruptedTrainingError: Ctrl-C or a termination signal; the state is saved.
         VisavisError: The loss is no longer finite, or the disk is full.
     """
     architecture = find_config(config.architecture)
-    contrastive = hasattr(architecture, "text")
+    contrastive = isinstance(architecture, CLIPConfig)
     if contrastive != (config.objective == "contrastive"):
         fitting = "contrastive" if contrastive else "labels"
-        raise UsageError(
-            f'{config.architecture} trains with objective = "{fitting}", not "{config.objective}".'
-        )
+        raise UsageError(f'{config.architecture} trains with objective = "{fitting}", not "{config.objective}".')
     finished = out / "model.safetensors"
     _claim(out, config, dataset)
     if finished.exists():
@@ -96,13 +94,14 @@ def train(
 
     preprocess = _preprocess(architecture)
     tokenizer = None
-    if contrastive:
-        text = architecture.text  # type: ignore[union-attr]  # checked just above
+    if isinstance(architecture, CLIPConfig):
+        text = architecture.text
         tokenizer = Tokenizer(vocab_size=text.vocab_size, context_length=text.context_length)
     data = load_training_set(dataset, preprocess, tokenizer, on_load)
-    if not contrastive:
-        architecture = dataclasses.replace(architecture, num_classes=len(data.class_names))  # type: ignore[call-arg]
-    model = build_model(architecture, seed=config.seed).train().to(memory_format=torch.channels_last)
+    if not isinstance(architecture, CLIPConfig):
+        architecture = dataclasses.replace(architecture, num_classes=len(data.class_names))
+    model = build_model(architecture, seed=config.seed).train()
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     _run_steps(model, data, config, out, on_progress)
     checkpoint = Checkpoint(
         config=architecture,
@@ -149,8 +148,7 @@ def _run_steps(
                     images_per_s=speed,
                 )  # fmt: skip
                 metrics.write(
-                    json.dumps({"step": done, "loss": loss, "learning_rate": rate, "images_per_s": speed})
-                    + "\n"
+                    json.dumps({"step": done, "loss": loss, "learning_rate": rate, "images_per_s": speed}) + "\n"
                 )
                 metrics.flush()
                 on_progress(progress)
@@ -160,21 +158,17 @@ def _run_steps(
                 save_state(state_path, model, optimizer, {"step": done})
                 last_save = time.monotonic()
             if stop.requested:
-                raise Interrupted(
+                raise InterruptedTrainingError(
                     f"Stopped after step {done} of {config.steps}; the state is in {str(state_path)!r}. The same command "
                     "goes on from there."
                 )
 
 
-def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainConfig, rate: float
-) -> float:
+def _step(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, config: TrainConfig, rate: float) -> float:
     """Forward, backward, clip, update; returns the loss."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-    images = (batch.images * 2 - 1).contiguous(
-        memory_format=torch.channels_last
-    )  # mean and deviation one half
+    images = (batch.images * 2 - 1).contiguous(memory_format=torch.channels_last)  # mean and deviation one half
     with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
         loss = _loss(model, images, batch, config)
     optimizer.zero_grad(set_to_none=True)
@@ -195,9 +189,8 @@ def _loss(model: nn.Module, images: Tensor, batch: Batch, config: TrainConfig) -
 
 
 def _preprocess(architecture: Config) -> Preprocess:
-    visual = getattr(architecture, "visual", architecture)
-    half = (0.5, 0.5, 0.5)
-    return Preprocess(image_size=visual.image_size, resize=visual.image_size, mean=half, std=half)
+    side, half = architecture.image_size, (0.5, 0.5, 0.5)
+    return Preprocess(image_size=side, resize=side, mean=half, std=half)
 
 
 def _claim(out: Path, config: TrainConfig, dataset: Dataset) -> None:
@@ -210,16 +203,14 @@ def _claim(out: Path, config: TrainConfig, dataset: Dataset) -> None:
         if marker.exists():
             if json.loads(marker.read_text(encoding="utf-8")).get("identity") != identity:
                 raise UsageError(
-                    f"{str(out)!r} holds a run of another recipe or other data. Choose another --out, or delete that folder."
+                    f"{str(out)!r} holds a run of another recipe or data. Choose another --out, or delete that folder."
                 )
         elif any(out.iterdir()):
             raise UsageError(f"{str(out)!r} is not empty and holds no training run. Choose another --out.")
         else:
             marker.write_text(json.dumps({"identity": identity, **run}, indent=1), encoding="utf-8")
     except (OSError, json.JSONDecodeError) as error:
-        raise UsageError(
-            f"{str(out)!r} cannot be used as the run's folder ({error}). Choose another --out."
-        ) from error
+        raise UsageError(f"{str(out)!r} cannot be used as the run's folder ({error}). Choose another --out.") from error
 
 
 def _keep_metrics_before(path: Path, first: int) -> None:
@@ -240,6 +231,6 @@ def _finite_mean(losses: list[float], step: int) -> float:
     mean = sum(losses) / len(losses)
     if not mean < float("inf"):
         raise VisavisError(
-            f"The loss is {mean} at step {step}: training has diverged. Lower learning_rate, or lengthen warmup_samples."
+            f"The loss is {mean} at step {step}: training diverged. Lower learning_rate or raise warmup_samples."
         )
     return mean

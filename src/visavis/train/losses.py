@@ -11,8 +11,8 @@ def contrastive_loss(
 ) -> Tensor:
     """Symmetric cross-entropy over a batch of image-text pairs.
 
-    Where several pairs of the batch show one concept (the same caption, or another drawing of the same thing), each is a
-    right answer for the others: the target is spread evenly over them. With all concepts different this is CLIP's loss.
+    Where several pairs of the batch show one concept (the same caption, or another drawing of the same thing), each is
+    a right answer for the others: the target is spread evenly over them. With all different this is CLIP's loss.
 
     Args:
         image_embeddings: [batch, embed_dim], any length.
@@ -30,9 +30,7 @@ def contrastive_loss(
     texts = F.normalize(text_embeddings.float(), dim=-1)
     logits = logit_scale * images @ texts.T  # [images, texts]
     same = (concepts[:, None] == concepts[None, :]).to(logits.dtype)
-    targets = same / same.sum(
-        dim=1, keepdim=True
-    )  # [batch, batch], symmetric: equal concepts have equal counts
+    targets = same / same.sum(dim=1, keepdim=True)  # [batch, batch], symmetric: equal concepts have equal counts
     return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
 
 

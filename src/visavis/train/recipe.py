@@ -61,13 +61,9 @@ class TrainConfig:
         if self.samples < self.batch_size:
             raise UsageError(f"samples ({self.samples}) must be at least batch_size ({self.batch_size}).")
         if self.warmup_samples >= self.samples:
-            raise UsageError(
-                f"warmup_samples ({self.warmup_samples}) must be below samples ({self.samples})."
-            )
+            raise UsageError(f"warmup_samples ({self.warmup_samples}) must be below samples ({self.samples}).")
         if self.objective == "contrastive" and self.label_smoothing:
-            raise UsageError(
-                'label_smoothing belongs to objective = "labels"; leave it out for contrastive training.'
-            )
+            raise UsageError('label_smoothing belongs to objective = "labels"; leave it out for contrastive training.')
 
     @property
     def steps(self) -> int:
@@ -98,9 +94,7 @@ def read_recipe(path: str | Path, overrides: typing.Sequence[str] = ()) -> Train
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(
-            f"Cannot read the recipe {str(path)!r}: {error.strerror}. Name a TOML file."
-        ) from error
+        raise UsageError(f"Cannot read the recipe {str(path)!r}: {error.strerror}. Name a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The recipe {str(path)!r} is not valid TOML: {error}.") from error
     for override in overrides:

@@ -26,13 +26,11 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019) that leaves biases, norms and the logit scale, all below two axes, undecayed."""
+    """AdamW (Loshchilov and Hutter 2019); biases, norms and the logit scale, all below two axes, do not decay."""
     parameters = list(model.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    betas = (
-        (0.9, 0.98) if config.objective == "contrastive" else (0.9, 0.999)
-    )  # CLIP's for pairs, AdamW's for labels
+    betas = (0.9, 0.98) if config.objective == "contrastive" else (0.9, 0.999)  # CLIP's for pairs, AdamW's for labels
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=1e-8)

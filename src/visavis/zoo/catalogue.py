@@ -37,16 +37,11 @@ def find_checkpoint(name: str | Path, weights: str | None = "auto", seed: int = 
     """
     if weights is None:
         config = find_config(str(name))
-        side = getattr(config, "visual", config).image_size
-        preprocess = Preprocess(image_size=side, resize=side)
+        preprocess = Preprocess(image_size=config.image_size, resize=config.image_size)
         model = build_model(config, seed=seed)
-        return Checkpoint(
-            config=config, preprocess=preprocess, state=model.state_dict(), about={"seed": seed}
-        )
+        return Checkpoint(config=config, preprocess=preprocess, state=model.state_dict(), about={"seed": seed})
     if weights != "auto":
-        raise UsageError(
-            f"weights must be 'auto' or None, not {weights!r}. To load a file, give its path as the name."
-        )
+        raise UsageError(f"weights must be 'auto' or None, not {weights!r}. To load a file, give its path as the name.")
     path = Path(name)
     if path.is_file():
         return read_checkpoint(path)
@@ -54,9 +49,7 @@ def find_checkpoint(name: str | Path, weights: str | None = "auto", seed: int = 
         with resources.as_file(resources.files("visavis.zoo") / "weights" / f"{name}.safetensors") as file:
             return read_checkpoint(file)
     if path.suffix in (".safetensors", ".pt", ".pth", ".bin") or len(path.parts) > 1:
-        raise UsageError(
-            f"There is no checkpoint file {str(name)!r}. Check the path, or choose from `visavis list`."
-        )
+        raise UsageError(f"There is no checkpoint file {str(name)!r}. Check the path, or choose from `visavis list`.")
     if str(name) in ARCHITECTURES:
         raise UsageError(
             f"{str(name)!r} names an architecture, not weights. Use weights that visavis has ({', '.join(EMBEDDED)}), "

@@ -51,14 +51,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, dtype: torch.dtype = tor
         "about": checkpoint.about,
     }
     tensors = {
-        name: value.to(dtype) if value.is_floating_point() else value
-        for name, value in checkpoint.state.items()
+        name: value.to(dtype) if value.is_floating_point() else value for name, value in checkpoint.state.items()
     }
     write_safetensors(path, tensors, {"visavis": json.dumps(metadata)})
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Writes beside the target and renames, so that the target is always whole. Raises VisavisError (disk full, ...)."""
+    """Writes beside the target and renames, so that the target is always whole. Raises VisavisError (disk full)."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
     try:
@@ -67,7 +66,7 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
         raise VisavisError(
-            f"Cannot write {str(path)!r}: {error}. Free some space or choose another place; what was there is untouched."
+            f"Cannot write {str(path)!r}: {error}. Free some space or choose another place; what was there is kept."
         ) from error
 
 
@@ -88,9 +87,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         metadata = json.loads(written or "null")
         config = config_from_dict(metadata["config"])
-        preprocess = Preprocess(
-            **{key: tuple(v) if isinstance(v, list) else v for key, v in metadata["preprocess"].items()}
-        )
+        preprocess = Preprocess(**_with_tuples(metadata["preprocess"]))
         class_names = metadata["class_names"]
     except (TypeError, KeyError, ValueError) as error:
         raise VisavisError(
@@ -104,6 +101,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         class_names=tuple(class_names) if class_names is not None else None,
         about=metadata.get("about", {}),
     )
+
+
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no tuples: its lists become tuples again."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
 
 
 def file_sha256(path: Path) -> str:

@@ -1,0 +1,113 @@
+"""Which images train and which test: as the data says, else drawn by a seeded hash, class by class.
+
+The one idea: within a class, images stand in the order of a hash of (seed, id), and the first ones test. The same data
+and seed give the same parts in whatever order the files come, and a new image moves at most one other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from visavis.data.dataset import Dataset, Sample
+from visavis.errors import UsageError
+
+_TRAIN_NAMES = ("train", "training")
+_TEST_NAMES = ("test", "testing")
+_VALIDATION_NAMES = ("val", "valid", "validation")
+PART_NAMES = _TRAIN_NAMES + _TEST_NAMES + _VALIDATION_NAMES
+
+
+def parts_by_name(names: Iterable[str]) -> dict[str, str]:
+    """What the data's own names for its parts mean here: "train" or "test" for each.
+
+    A validation part tests where there is no test part; beside one it trains, since nothing is chosen on it here.
+
+    Raises:
+        KeyError: A name that, in lower case, is none of PART_NAMES.
+    """
+    names = set(names)
+    has_test = any(name.casefold() in _TEST_NAMES for name in names)
+    meaning = dict.fromkeys(_TRAIN_NAMES, "train") | dict.fromkeys(_TEST_NAMES, "test")
+    meaning |= dict.fromkeys(_VALIDATION_NAMES, "train" if has_test else "test")
+    return {name: meaning[name.casefold()] for name in names}
+
+
+def split(dataset: Dataset, *, test_fraction: float, seed: int) -> Dataset:
+    """Every sample in "train" or "test".
+
+    Where the data names a test part, its parts are kept, and samples of no part train. Otherwise each class gives
+    round(test_fraction * its distinct images) to the test part, at least one and never all. Identical files of a class
+    stay together. A class with one distinct image trains: it can be predicted, but its accuracy is not measured.
+    Images without a label are divided likewise, as if they were a class of their own.
+
+    Raises:
+        UsageError: The fraction is not between 0 and 1.
+        VisavisError: A file can no longer be read.
+    """
+    if not 0 < test_fraction < 1:
+        raise UsageError(
+            f"The test fraction must lie between 0 and 1, both excluded, but is {test_fraction}. 0.2 is usual."
+        )
+    if names_its_parts(dataset):
+        samples = tuple(sample if sample.part else replace(sample, part="train") for sample in dataset.samples)
+        return replace(dataset, samples=samples)
+    by_class: dict[str | None, list[Sample]] = defaultdict(list)
+    for sample in dataset.samples:
+        by_class[sample.label].append(sample)
+    testing = {
+        sample.id for members in by_class.values() for sample in _draw_test_samples(members, test_fraction, seed)
+    }
+    samples = tuple(replace(sample, part="test" if sample.id in testing else "train") for sample in dataset.samples)
+    return replace(dataset, samples=samples)
+
+
+def names_its_parts(dataset: Dataset) -> bool:
+    """Whether the data itself says what tests. A part named "train" alone leaves nothing to test with: no."""
+    return any(sample.part == "test" for sample in dataset.samples)
+
+
+def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
+    """In words for the report: how the parts were made, their sizes, and the classes that are missing in one.
+
+    Args:
+        before: As read.
+        after: What `split` made of it.
+        seed: The seed given to `split`.
+    """
+    count = {part: sum(sample.part == part for sample in after.samples) for part in ("train", "test")}
+    sizes = f"{_images(count['train'])} for training, {_images(count['test'])} for testing"
+    if names_its_parts(before):
+        words = [f"As the data itself says: {sizes}."]
+    else:
+        words = [
+            f"Drawn within each class by a hash of the seed ({seed}) and the image: {sizes}. Identical files of a "
+            "class stay in one part."
+        ]
+    absent = {
+        part: _classes_outside(after, part) for part in ("train", "test")
+    }  # classes that have no image in the part
+    if absent["test"]:
+        words.append(f"Can be predicted but are never tested: {_listed(absent['test'])}.")
+    if absent["train"]:
+        words.append(f"Are tested without training images: {_listed(absent['train'])}.")
+    return " ".join(words)
+
+
+def _draw_test_samples(members: Sequence[Sample], test_fraction: float, seed: int) -> list[Sample]:
+    groups = sorted(_groups_of_identical(members), key=lambda group: min(_rank(seed, sample) for sample in group))
+    n_test = min(max(1, round(test_fraction * len(groups))), len(groups) - 1)
+    return [sample for group in groups[:n_test] for sample in group]
+
+
+def _groups_of_identical(members: Sequence[Sample]) -> list[list[Sample]]:
+    """Samples with the same bytes. Only files of one size can be equal, so few need to be read again."""
+    by_size: dict[int, list[Sample]] = defaultdict(list)
+    for sample in members:
+        by_size[_read(sample, size_only=True)].append(sample)
+    groups: dict[object, list[Sample]] = defaultdict(list)
+    for size, same_size in by_size.items():
+        for sample in same_size:
+            ...
+    return list(groups.values())
