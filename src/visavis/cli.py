@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
+from rich.text import Text
 
 from visavis.errors import VisavisError
+
+if TYPE_CHECKING:
+    from visavis.study.study import Study
 
 app = App(
     name="visavis",
@@ -80,7 +84,7 @@ def compare(
             seed=seed,
             progress=progress,
         )
-    _print_study(study.results, study.verdict, out / "report.html")
+    print_study(study, out / "report.html")
 
 
 @app.command
@@ -141,6 +145,29 @@ def train(
     config = read_recipe(recipe, overrides or ())
     folder = out or Path("out/train") / recipe.stem
     print(show_training(config, folder, threads, err_console))
+
+
+def print_study(study: Study, report_path: Path) -> None:
+    """The results table, the verdict and where the report lies."""
+    from rich.table import Table
+
+    from visavis.report.tables import percent_with_interval
+
+    rows = study.results[study.results["metric"] == "accuracy"]
+    for view, shown in rows.groupby("view", sort=False):
+        measures = list(dict.fromkeys(shown["measure"]))
+        n = int(shown["n"].max())
+        table = Table(title=f"Accuracy in % with 95% interval, {n} test images, view {view}", title_justify="left")
+        table.add_column("model")
+        for measure in measures:
+            table.add_column(str(measure), justify="right")
+        for model in dict.fromkeys(shown["model"]):
+            own = shown[shown["model"] == model].set_index("measure")
+            cells = [percent_with_interval(own.loc[name]) if name in own.index else "–" for name in measures]
+            table.add_row(Text(str(model)), *cells)
+        out_console.print(table)
+    out_console.print(Text(study.verdict))
+    out_console.print(Text(f"\nReport: {report_path}"), soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

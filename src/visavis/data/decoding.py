@@ -20,7 +20,16 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from visavis.errors import VisavisError
 
 MAX_PIXELS = 89_000_000  # 1/3 GiB once decoded; just below the count from which Pillow suspects a bomb
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # phones' multi-picture MPO opens as JPEG
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "TIFF",
+    "PPM",
+    "AVIF",
+)  # phones' multi-picture MPO opens as JPEG
 
 _PICTURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -51,7 +60,7 @@ _ORIENTATION = 0x0112  # the EXIF and TIFF tag
 _PHOTOMETRIC = 262  # the TIFF tag; 0 means that small values are bright
 
 
-class UnreadableImage(VisavisError):
+class UnreadableImage(VisavisError):  # noqa: N818 (read aloud: raise unreadable image)
     """The bytes are no picture that can be shown; the message is a short reason for the report."""
 
 
@@ -141,8 +150,10 @@ def _deep_grey(image: Image.Image, raw_mode: str) -> Image.Image:
         low, high = 0.0, 65535.0
     else:
         low, high = _value_range(samples)
-    filled = np.nan_to_num(samples, nan=low, posinf=high, neginf=low)
-    grey = np.rint(np.interp(filled, (low, high), (0, 255))).astype(np.uint8)
+    if samples.dtype.itemsize == 2:  # through a table: large scans would take 16 bytes a pixel in floating point
+        grey = _scaled(np.arange(2**16), low, high)[samples]
+    else:
+        grey = _scaled(np.nan_to_num(samples, nan=low, posinf=high, neginf=low), low, high)
     if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
         grey = 255 - grey
     result = Image.fromarray(grey)
@@ -150,6 +161,11 @@ def _deep_grey(image: Image.Image, raw_mode: str) -> Image.Image:
     if isinstance(key, int):
         result.putalpha(Image.fromarray(np.where(samples == key, 0, 255).astype(np.uint8)))
     return result
+
+
+def _scaled(samples: np.ndarray, low: float, high: float) -> np.ndarray:
+    """uint8 of the same shape: `low` and below to 0, `high` and above to 255."""
+    return np.rint(np.interp(samples, (low, high), (0, 255))).astype(np.uint8)
 
 
 def _value_range(samples: np.ndarray) -> tuple[float, float]:

@@ -6,12 +6,13 @@ and seed give the same parts in whatever order the files come, and a new image m
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from visavis.data.dataset import Dataset, Sample
-from visavis.errors import UsageError
+from visavis.errors import UsageError, VisavisError
 
 _TRAIN_NAMES = ("train", "training")
 _TEST_NAMES = ("test", "testing")
@@ -85,13 +86,10 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
             f"Drawn within each class by a hash of the seed ({seed}) and the image: {sizes}. Identical files of a "
             "class stay in one part."
         ]
-    absent = {
-        part: _classes_outside(after, part) for part in ("train", "test")
-    }  # classes that have no image in the part
-    if absent["test"]:
-        words.append(f"Can be predicted but are never tested: {_listed(absent['test'])}.")
-    if absent["train"]:
-        words.append(f"Are tested without training images: {_listed(absent['train'])}.")
+    if never_tested := _classes_outside(after, "test"):
+        words.append(f"Classes that can be predicted but are never tested: {_listed(never_tested)}.")
+    if never_trained := _classes_outside(after, "train"):
+        words.append(f"Classes tested without training images: {_listed(never_trained)}.")
     return " ".join(words)
 
 
@@ -102,12 +100,44 @@ def _draw_test_samples(members: Sequence[Sample], test_fraction: float, seed: in
 
 
 def _groups_of_identical(members: Sequence[Sample]) -> list[list[Sample]]:
-    """Samples with the same bytes. Only files of one size can be equal, so few need to be read again."""
+    """Samples with the same bytes together. Only files of one size can be equal, so few are read again."""
     by_size: dict[int, list[Sample]] = defaultdict(list)
-    for sample in members:
-        by_size[_read(sample, size_only=True)].append(sample)
-    groups: dict[object, list[Sample]] = defaultdict(list)
-    for size, same_size in by_size.items():
-        for sample in same_size:
-            ...
-    return list(groups.values())
+    by_content: dict[object, list[Sample]] = defaultdict(list)
+    try:
+        for sample in members:
+            by_size[_n_bytes(sample)].append(sample)
+        for same_size in by_size.values():
+            for sample in same_size:
+                alone = len(same_size) == 1
+                by_content[sample.id if alone else hashlib.sha256(sample.read_bytes()).digest()].append(sample)
+    except OSError as error:
+        raise VisavisError(
+            f"{error.filename!r} could be read when the images were listed and cannot be any more "
+            f"({error.strerror}). Run again once the files stay in place."
+        ) from error
+    return list(by_content.values())
+
+
+def _n_bytes(sample: Sample) -> int:
+    if sample.data is not None:
+        return len(sample.data)
+    assert sample.path is not None, "a sample has a path or data"
+    return sample.path.stat().st_size
+
+
+def _rank(seed: int, sample: Sample) -> bytes:
+    return hashlib.sha256(f"{seed}/{sample.id}".encode()).digest()
+
+
+def _classes_outside(dataset: Dataset, part: str) -> list[str]:
+    inside = {sample.label for sample in dataset.samples if sample.part == part}
+    return [name for name in dataset.classes if name not in inside]
+
+
+def _listed(names: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{', '.join(names[:limit])}{more}"
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"

@@ -1,0 +1,116 @@
+"""One door for every source of images: a folder, a table, or the name of an embedded data set."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from visavis.data.checking import Progress, printable
+from visavis.data.dataset import Dataset
+from visavis.data.folder import IMAGE_SUFFIXES, read_folder
+from visavis.data.table import read_table
+from visavis.errors import UsageError, VisavisError, did_you_mean
+
+_TABLES = (".csv", ".tsv", ".parquet")
+_FORMS = (
+    "Give a folder with one folder of images for each class, a CSV or Parquet file with the columns path and label, "
+    "or the name of an embedded set such as emoji."
+)
+
+
+def read_dataset(source: str | Path, progress: Progress | None = None) -> Dataset:
+    """The images of a folder, of a table or of an embedded set, checked.
+
+    Args:
+        source: A path, or a name of an embedded set ("emoji"; a folder of that name is "./emoji").
+        progress: Called with the images checked so far and their total.
+
+    Raises:
+        UsageError: There is no such source, or it holds no images.
+        VisavisError: It holds images and none can be read.
+    """
+    from visavis.data.emoji import TASKS, read_emoji
+
+    if source in TASKS:
+        return read_emoji(str(source))
+    if not str(source):
+        raise UsageError(f"The data path is empty. {_FORMS}")
+    path = Path(source)
+    mode = _mode(path)
+    if mode is None:
+        if str(source).startswith("emoji") and path.name == str(source):
+            return read_emoji(str(source))
+        raise UsageError(_missing(path, embedded=tuple(TASKS)))
+    if stat.S_ISDIR(mode):
+        dataset = read_folder(path, progress)
+    elif stat.S_ISREG(mode) and path.suffix.lower() in _TABLES:
+        dataset = read_table(path, progress)
+    else:
+        raise UsageError(_unsuitable(path))
+    if not dataset.samples:
+        raise VisavisError(_nothing_left(dataset))
+    return dataset
+
+
+def require_classes(dataset: Dataset) -> None:
+    """Accuracy needs labels, two classes and two images to test on. To be called once the parts are known.
+
+    Raises:
+        UsageError: One of them is missing.
+    """
+    classes = dataset.classes
+    n_images = len(dataset.samples)
+    if not classes:
+        raise UsageError(
+            f"None of the {n_images} images of {dataset.name!r} has a label, and accuracy needs them. "
+            "Put the images into one folder for each class, or fill the table's column label."
+        )
+    if len(classes) == 1:
+        raise UsageError(
+            f"All labelled images of {dataset.name!r} ({n_images}) are of one class, {classes[0]!r}: every answer "
+            "would be right. At least two are needed; a class is a folder directly inside the data folder."
+        )
+    n_test = sum(sample.part == "test" and sample.label is not None for sample in dataset.samples)
+    if n_test < 2:
+        raise UsageError(
+            f"{dataset.name!r} leaves {n_test} of its {n_images} images ({len(classes)} classes) for testing, and at "
+            "least 2 are needed. A class is divided from two different images on; add images to the classes."
+        )
+
+
+def _mode(path: Path) -> int | None:
+    """The file type bits, or None where there is nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+        return None
+    except OSError as error:
+        raise UsageError(f"The data path {printable(str(path))!r} cannot be opened: {error.strerror}.") from error
+
+
+def _missing(path: Path, embedded: tuple[str, ...]) -> str:
+    try:
+        beside = [printable(name) for name in os.listdir(path.parent) if not name.startswith(".")]
+    except (OSError, ValueError):
+        beside = []
+    near = did_you_mean(printable(path.name), sorted(beside) + [n for n in embedded if path.name == str(path)])
+    return f"There is no data path {printable(str(path))!r}. {near or _FORMS}"
+
+
+def _unsuitable(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        what = "is a single image"
+    elif suffix in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
+        what = "is an archive, which has to be unpacked first"
+    else:
+        what = "is neither a folder nor a .csv, .tsv or .parquet file"
+    return f"The data path {printable(str(path))!r} {what}. {_FORMS}"
+
+
+def _nothing_left(dataset: Dataset, limit: int = 3) -> str:
+    reasons = "; ".join(f"{skipped.name!r} is {skipped.reason}" for skipped in dataset.skipped[:limit])
+    n_more = len(dataset.skipped) - limit
+    more = f"; and {n_more} more" if n_more > 0 else ""
+    return f"No image of {dataset.name!r} could be read: {reasons}{more}."

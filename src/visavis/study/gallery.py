@@ -1,0 +1,49 @@
+"""The pictures a report shows: those on which the models disagree, the most confident disagreements first."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import pandas as pd
+
+from visavis.data.dataset import Sample
+from visavis.data.decoding import decode_image
+
+PICTURES = 48
+LONGEST_SIDE = 128  # pixels
+
+
+def gallery(predictions: pd.DataFrame, samples: Sequence[Sample], pictures: int = PICTURES) -> pd.DataFrame:
+    """Small copies of the pictures on which models disagree: sample, name, label, image (WebP bytes).
+
+    A disagreement counts by the confidence of the surest right answer times that of the surest wrong one, within one
+    measure and view.
+    """
+    decisions = predictions[predictions["draw"] == 0].copy()
+    decisions["right"] = decisions["predicted"] == decisions["label"]
+    keys = ["sample", "view", "measure"]
+    surest = decisions.groupby([*keys, "right"])["confidence"].max().unstack("right")
+    if True not in surest or False not in surest:
+        return pd.DataFrame(columns=["sample", "name", "label", "image"])
+    weight = (surest[True] * surest[False]).dropna().groupby("sample").max()
+    chosen = weight.sort_values(ascending=False, kind="stable").index[:pictures]
+    by_id = {sample.id: sample for sample in samples}
+    rows = [by_id[sample] for sample in chosen]
+    return pd.DataFrame(
+        {
+            "sample": [sample.id for sample in rows],
+            "name": [sample.name for sample in rows],
+            "label": [sample.label for sample in rows],
+            "image": [thumbnail(sample.read_bytes()) for sample in rows],
+        }
+    )
+
+
+def thumbnail(data: bytes) -> bytes:
+    """A WebP of at most 128 pixels a side."""
+    image = decode_image(data)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=80)
+    return stream.getvalue()

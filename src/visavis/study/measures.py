@@ -1,0 +1,100 @@
+"""Which measures a study takes of each model, and what each needs of it: embeddings in, predictions out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from visavis.evaluate.classifier import own_classifier
+from visavis.evaluate.knn import knn
+from visavis.evaluate.linear_probe import linear_probe
+from visavis.evaluate.scores import NotMeasurable, predictions_from_scores
+from visavis.evaluate.zero_shot import zero_shot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from visavis.engine.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a measure sees of one model and one view.
+
+    Attributes:
+        encoder: The model, for its text tower or head.
+        classes: The data's class names, in the order of all scores.
+        prompt_names: The same names as they stand in prompts.
+        templates: Prompts with {} for a name.
+        train: Vectors of the training part, float32 [train images, embed_dim].
+        train_labels: Class names [train images].
+        test: Vectors of the test part under the view, float32 [test images, embed_dim].
+        seed: Of the folds.
+    """
+
+    encoder: Encoder
+    classes: tuple[str, ...]
+    prompt_names: tuple[str, ...]
+    templates: tuple[str, ...]
+    train: np.ndarray
+    train_labels: tuple[str, ...]
+    test: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """A measure's answer: probabilities [test images, classes] and the settings that were chosen on the way."""
+
+    probabilities: np.ndarray
+    chosen: dict[str, Any]
+
+
+def by_zero_shot(evidence: Evidence) -> Scores:
+    """Names, prompts and the text tower; no image of the user's is needed."""
+    encoder = evidence.encoder
+    if encoder.logit_scale is None:
+        raise NotMeasurable(f"{encoder.name} has no text tower: it was trained on labels.")
+    classifier = encoder.zero_shot_classifier(evidence.prompt_names, evidence.templates)
+    return Scores(probabilities=zero_shot(evidence.test, classifier, encoder.logit_scale), chosen={})
+
+
+def by_classifier(evidence: Evidence) -> Scores:
+    """A supervised model's own head, where it knows the data's classes."""
+    encoder = evidence.encoder
+    if encoder.head is None or encoder.class_names is None:
+        raise NotMeasurable(f"{encoder.name} has no classifier of its own: it was trained on language.")
+    weight, bias = encoder.head
+    probabilities = own_classifier(evidence.test, weight, bias, encoder.class_names, evidence.classes)
+    return Scores(probabilities=probabilities, chosen={"head_classes": len(encoder.class_names)})
+
+
+def by_knn(evidence: Evidence) -> Scores:
+    """The nearest training images vote."""
+    probabilities, k = knn(evidence.train, evidence.train_labels, evidence.test, classes=evidence.classes)
+    return Scores(probabilities=probabilities, chosen={"k": k})
+
+
+def by_linear_probe(evidence: Evidence) -> Scores:
+    """A linear classifier trained on the training part's vectors."""
+    probabilities, strength = linear_probe(
+        evidence.train, evidence.train_labels, evidence.test, classes=evidence.classes, seed=evidence.seed
+    )
+    return Scores(probabilities=probabilities, chosen={"C": strength})
+
+
+MEASURES: dict[str, Callable[[Evidence], Scores]] = {
+    "classifier": by_classifier,
+    "zero_shot": by_zero_shot,
+    "knn": by_knn,
+    "linear_probe": by_linear_probe,
+}
+
+
+def take_measure(name: str, evidence: Evidence, labels: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Predictions of one measure, one row a test image, and the settings it chose. Raises NotMeasurable."""
+    scores = MEASURES[name](evidence)
+    return predictions_from_scores(scores.probabilities, evidence.classes, labels), scores.chosen

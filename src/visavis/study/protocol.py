@@ -1,0 +1,70 @@
+"""What must be known to repeat a study: models, machine, packages."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from visavis.engine.encoder import Encoder
+
+PACKAGES = ("visavis", "torch", "numpy", "pandas", "scipy", "scikit-learn", "pillow", "pyarrow")
+
+
+def factors_of(encoders: Sequence[Encoder]) -> dict[str, tuple[str, str]]:
+    """For each model how it is built ("ResNet", "ViT") and what trained it ("labels", "language")."""
+    return {encoder.name: (_architecture(encoder), _training(encoder)) for encoder in encoders}
+
+
+def describe_model(encoder: Encoder, costs: pd.DataFrame) -> dict[str, Any]:
+    """One model's entry in study.json; the counts are those of the cost table."""
+    own = costs[costs["model"] == encoder.name].set_index("metric")["value"]
+    return {
+        "name": encoder.name,
+        "family": encoder.family,
+        "architecture": _architecture(encoder),
+        "training": _training(encoder),
+        "params": int(own["params"]),
+        "macs": int(own["macs"]),
+        "image_size": encoder.image_size,
+        "embed_dim": encoder.embed_dim,
+        "preprocessing": repr(encoder.preprocessing),
+        "fingerprint": encoder.fingerprint,
+        "trained_on": str(encoder.about.get("trained_on", "not said by the checkpoint")),
+        "license": str(encoder.about.get("license", "not said by the checkpoint")),
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, threads and system."""
+    import torch
+
+    return {"cpu": _processor(), "threads": torch.get_num_threads(), "platform": platform.platform(terse=True)}
+
+
+def describe_packages() -> dict[str, str]:
+    """Versions of what computes."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _architecture(encoder: Encoder) -> str:
+    return "ResNet" if encoder.family.endswith("resnet") else "ViT"
+
+
+def _training(encoder: Encoder) -> str:
+    return "language" if encoder.has_text else "labels"
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return f"{line.partition(':')[2].strip()}, {os.cpu_count()} logical"
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
