@@ -22,7 +22,7 @@ check: $(VENV)/.installed-test  ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 peers: .venv-peers/.installed  ## compare with the live peers in an environment of their own
-	PYTHONPATH=src .venv-peers/bin/python -m pytest tests/peers
+	.venv-peers/bin/python -m pytest tests/peers
 
 wheel: $(VENV)/.installed  ## build dist/visavis-*.whl
 	rm -rf build dist
@@ -47,6 +47,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 .venv-peers/.installed: tests/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
 .PHONY: help install demo test check peers wheel photos clean

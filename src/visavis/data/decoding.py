@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import threading
 import warnings
 from types import TracebackType
@@ -213,21 +214,23 @@ def _reason(error: Exception, data: bytes) -> str:
     if isinstance(error, MemoryError):
         return "too large for the memory of this machine"
     text = " ".join(str(error).split())
-    if isinstance(error, EOFError) or "truncated" in text.lower():
+    cut_webp = data.startswith(b"RIFF") and int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if isinstance(error, EOFError) or cut_webp or re.search("truncated|EOF|not enough", text, re.IGNORECASE):
         return "truncated: the file ends before the picture does"
     return f"damaged: {text[:100] or type(error).__name__}"
 
 
 def _what_it_is(data: bytes) -> str:
     """Words for bytes that no plugin accepts."""
-    for prefix, name in _PICTURES.items():
-        if data.startswith(prefix):
-            return f"truncated or damaged: begins like {name} and does not go on like one"
+    brand = data[8:12] if data[4:8] == b"ftyp" else b""
+    names = [name for prefix, name in _PICTURES.items() if data.startswith(prefix)] + ["AVIF"] * (brand == b"avif")
+    if names:
+        return f"truncated or damaged: begins like {names[0]} and does not go on like it"
     found = next((words for prefix, words in _OTHERS.items() if data.startswith(prefix)), None)
     start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if data[4:8] == b"ftyp":
-        heic = data[8:12] in (b"heic", b"heix", b"heif", b"mif1", b"msf1")
-        found = "a HEIC photograph, to be converted to JPEG first" if heic else "a video, or damaged"
+    if brand:
+        heic = brand in (b"heic", b"heix", b"heif", b"mif1", b"msf1")
+        found = "a HEIC photograph, to be converted to JPEG first" if heic else "a video"
     elif start.startswith(b"<"):
         found = "an SVG drawing" if b"<svg" in start else "a web page or other markup"
     elif found is None and start.isascii() and b"\0" not in start:

@@ -117,7 +117,7 @@ def _nothing_found(path: Path, places: Sequence[str]) -> str:
     known = "jpg, png, webp, gif, bmp, tif, ppm or avif"
     if not places:
         return (
-            f"The folder {where!r} is empty. Give a folder with one folder of images for each class, named after "
+            f"The folder {where!r} holds no files. Give a folder with one folder of images for each class, named after "
             "the class, or a CSV or Parquet file with the columns path and label."
         )
     counts = Counter(PurePosixPath(place).suffix.lower() or "no suffix" for place in places)

@@ -68,8 +68,8 @@ def require_classes(dataset: Dataset) -> None:
         )
     if len(classes) == 1:
         raise UsageError(
-            f"All labelled images of {dataset.name!r} ({n_images}) are of one class, {classes[0]!r}: every answer "
-            "would be right. At least two are needed; a class is a folder directly inside the data folder."
+            f"All labelled images of {dataset.name!r} are of one class, {classes[0]!r}, so any answer is right. "
+            "At least two are needed; in a folder of images each class is a folder of its own."
         )
     n_test = sum(sample.part == "test" and sample.label is not None for sample in dataset.samples)
     if n_test < 2:

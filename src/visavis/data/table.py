@@ -75,7 +75,7 @@ def _csv_rows(path: Path, skipped: list[Skipped]) -> Iterator[dict[str, Any]]:
             else:
                 yield {meaning: row[name] for name, meaning in names.items()}
     except csv.Error as error:
-        raise UsageError(f"The table {_shown(path)} is no CSV from line {reader.line_num} on: {error}.") from error
+        raise UsageError(f"The table {_shown(path)} is no CSV after line {reader.line_num}: {error}.") from error
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
