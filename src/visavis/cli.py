@@ -153,18 +153,16 @@ def print_study(study: Study, report_path: Path) -> None:
 
     from visavis.report.tables import percent_with_interval
 
-    rows = study.results[study.results["metric"] == "accuracy"]
-    for view, shown in rows.groupby("view", sort=False):
-        measures = list(dict.fromkeys(shown["measure"]))
-        n = int(shown["n"].max())
-        table = Table(title=f"Accuracy in % with 95% interval, {n} test images, view {view}", title_justify="left")
-        table.add_column("model")
-        for measure in measures:
-            table.add_column(str(measure), justify="right")
-        for model in dict.fromkeys(shown["model"]):
-            own = shown[shown["model"] == model].set_index("measure")
-            cells = [percent_with_interval(own.loc[name]) if name in own.index else "–" for name in measures]
-            table.add_row(Text(str(model)), *cells)
+    accuracies = study.results[study.results["metric"] == "accuracy"]
+    for view, shown in accuracies.groupby("view", sort=False):
+        table = Table(title=f"Right answers with 95% interval, {int(shown['n'].max())} test images, view {view}")
+        for heading in ("measure", "model", "accuracy in %", "tie group"):
+            table.add_column(heading, justify="left" if heading in ("measure", "model") else "right")
+        for measure, ranked in shown.groupby("measure", sort=False):
+            for place, (_, row) in enumerate(ranked.sort_values("value", ascending=False, kind="stable").iterrows()):
+                name = str(measure).replace("_", " ") if place == 0 else ""
+                table.add_row(name, Text(str(row["model"])), percent_with_interval(row), f"{row['tie_group']:.0f}")
+            table.add_section()
         out_console.print(table)
     out_console.print(Text(study.verdict))
     out_console.print(Text(f"\nReport: {report_path}"), soft_wrap=True)

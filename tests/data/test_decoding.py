@@ -245,9 +245,10 @@ class TestOrientation:
         image = decode_image(encode(Image.fromarray(blocks), "JPEG", exif=exif, quality=100), at_least)
         assert np.asarray(image.resize((3, 2), Image.Resampling.BOX))[..., 0] == pytest.approx(np.array(UPRIGHT), abs=2)
 
+    @pytest.mark.parametrize("format", ["JPEG", "PNG"])
     @pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense"])
-    def test_damaged_metadata_hides_no_picture(self, exif):
-        assert decode_image(encode(Image.new("RGB", (16, 16)), "JPEG", exif=exif)).size == (16, 16)
+    def test_damaged_metadata_hides_no_picture(self, exif, format):
+        assert decode_image(encode(Image.new("RGB", (16, 16)), format, exif=exif)).size == (16, 16)
 
 
 class TestSeveralPictures:
@@ -320,7 +321,7 @@ class TestNotAnImage:
             (b"\0\0\0\x18ftypheic\0\0\0\0", "not an image: a HEIC photograph, to be converted to JPEG first"),
             (b"\0\0\0\x18ftypmp42\0\0\0\0", "not an image: a video"),
             (b"PK\x03\x04rest", "not an image: a ZIP archive"),
-            (b"\x89PNG\r\n\x1a\n", "truncated or damaged: begins like PNG and does not go on like it"),
+            (b"\x89PNG\r\n\x1a\n", "truncated, damaged, or a kind of PNG that cannot be read"),
             (b"\0" * 64, "not an image: of no format"),
         ],
     )

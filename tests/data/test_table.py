@@ -76,8 +76,12 @@ class TestCSV:
         assert sample.captions == ("one", "two")
 
     def test_labels_with_newlines_quotes_and_markup(self, folder):
-        table = write(folder, 'path,label\ncat/a.png,"two\nlines ""quoted"" <b>"\n')
-        assert read_table(table).classes == ('two\nlines "quoted" <b>',)
+        table = write(folder, 'path,label\ncat/a.png,"two\r\nlines ""quoted"" <b>"\n')
+        assert read_table(table).classes == ('two\r\nlines "quoted" <b>',)
+
+    def test_labels_are_composed(self, folder):
+        table = write(folder, "path,label\ncat/a.png,cafe\u0301\ndog/d.png,caf\u00e9\n")
+        assert read_table(table).classes == ("caf\u00e9",)
 
     def test_an_empty_label_is_none(self, folder):
         dataset = read_table(write(folder, "path,label\ncat/a.png,\ndog/d.png, \n"))

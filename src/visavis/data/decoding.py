@@ -225,7 +225,7 @@ def _what_it_is(data: bytes) -> str:
     brand = data[8:12] if data[4:8] == b"ftyp" else b""
     names = [name for prefix, name in _PICTURES.items() if data.startswith(prefix)] + ["AVIF"] * (brand == b"avif")
     if names:
-        return f"truncated or damaged: begins like {names[0]} and does not go on like it"
+        return f"truncated, damaged, or a kind of {names[0]} that cannot be read"
     found = next((words for prefix, words in _OTHERS.items() if data.startswith(prefix)), None)
     start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n")
     if brand:

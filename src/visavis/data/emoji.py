@@ -97,9 +97,9 @@ def read_emoji(name: str) -> Dataset:
         and (not task.groups or row["group"] in task.groups)
         and row["same_pixels_as"] is None
     ]
-    if task.test:  # a class is asked about only where the test part shows it
-        asked = {sample.label for sample in samples if sample.part == "test"}
-        samples = [sample for sample in samples if sample.label in asked]
+    if task.test:  # concepts that both parts show; a few are drawn by OpenMoji alone
+        shown = [{sample.label for sample in samples if sample.part == part} for part in ("train", "test")]
+        samples = [sample for sample in samples if sample.label in shown[0] & shown[1]]
     return Dataset(name=name, samples=tuple(samples), templates=TEMPLATES)
 
 

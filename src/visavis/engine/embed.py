@@ -16,14 +16,16 @@ import numpy as np
 import torch
 
 from visavis.data.dataset import Sample
-from visavis.data.decoding import decode_image
 from visavis.data.views import View
 from visavis.engine.encoder import Encoder
+from visavis.engine.pictures import read_picture
 from visavis.errors import VisavisError
+from visavis.zoo.files import replacing
 
 CHUNK = 1024  # samples; small enough to lose little, large enough to cost few files
 ENGINE = f"torch-{torch.__version__.split('+')[0]}-float32"
 BATCH_SIZE = 64
+DIGEST_BYTES = 32
 
 
 def default_cache() -> Path:
@@ -51,12 +53,12 @@ def embed(
         progress: Called with the number of images done since the last call.
 
     Raises:
-        VisavisError: The cache cannot be written.
+        VisavisError: The cache cannot be written, or an image can no longer be read.
     """
     parts = [np.empty((0, encoder.embed_dim), np.float32)]
     for start in range(0, len(samples), CHUNK):
         chunk = samples[start : start + CHUNK]
-        file = cache / "embeddings" / f"{_key(encoder, chunk, view)}.npy"
+        file = cache / "embeddings" / f"{_key(encoder, chunk, view)}.float32"
         vectors = _read(file, (len(chunk), encoder.embed_dim))
         if vectors is None:
             vectors = np.concatenate(list(_encode(encoder, chunk, view, progress)))
@@ -73,7 +75,7 @@ def _encode(
     """Vectors batch by batch; the next batch is decoded while the present one is encoded."""
 
     def prepare(batch: Sequence[Sample]) -> torch.Tensor:
-        pixels = [encoder.preprocessing.pixels(view.apply(decode_image(sample.read_bytes()))) for sample in batch]
+        pixels = [encoder.preprocessing.pixels(view.apply(read_picture(sample))) for sample in batch]
         return torch.from_numpy(encoder.preprocessing.normalise(np.stack(pixels)))
 
     batches = [samples[start : start + BATCH_SIZE] for start in range(0, len(samples), BATCH_SIZE)]
@@ -95,23 +97,25 @@ def _key(encoder: Encoder, samples: Sequence[Sample], view: View) -> str:
 
 
 def _read(file: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """A kept chunk, or None where there is none or it is damaged."""
+    """A kept chunk, or None where there is none, it was cut short, or a single bit of it has changed."""
     try:
-        vectors = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        content = file.read_bytes()
+    except OSError:
         return None
-    return vectors if vectors.shape == shape and vectors.dtype == np.float32 else None
+    digest, values = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if len(values) != 4 * shape[0] * shape[1] or hashlib.sha256(values).digest() != digest:
+        return None
+    return np.frombuffer(values, "<f4").astype(np.float32).reshape(shape)
 
 
 def _write(file: Path, vectors: np.ndarray) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    """SHA-256 of what follows, then the values, row by row, least byte first."""
+    values = np.ascontiguousarray(vectors, "<f4").tobytes()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            np.save(stream, vectors, allow_pickle=False)
-        os.replace(temporary, file)
+        with replacing(file) as temporary:
+            temporary.write_bytes(hashlib.sha256(values).digest() + values)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise VisavisError(
             f"Cannot keep embeddings in {str(file.parent)!r}: {error.strerror or error}. Free some space, or set "
             "VISAVIS_CACHE to another folder; what was encoded before is kept."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from visavis.data.decoding import decode_image
-from visavis.errors import UsageError, VisavisError
+from visavis.engine.pictures import ImageLike, as_picture, list_images
+from visavis.errors import UsageError
 from visavis.models.clip import CLIP
 from visavis.zoo.architectures import Family, build_model, family_of
 from visavis.zoo.catalogue import find_checkpoint
@@ -26,7 +25,6 @@ from visavis.zoo.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import pandas as pd
 
-ImageLike = str | Path | bytes | Image.Image | np.ndarray
 DEFAULT_TEMPLATES = ("a photo of a {}.",)  # Radford et al. 2021, section 3.1.4
 
 
@@ -64,10 +62,7 @@ class Encoder:
     def __init__(self, name: str, checkpoint: Checkpoint) -> None:
         self.name = name
         self.model = build_model(checkpoint.config)
-        try:
-            self.model.load_state_dict(checkpoint.state, strict=True)
-        except RuntimeError as error:
-            raise VisavisError(f"The weights of {name!r} do not fit their architecture: {error}") from error
+        self.model.load_state_dict(checkpoint.state, strict=True)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.model.eval().requires_grad_(False)
         self.config = checkpoint.config
@@ -111,7 +106,7 @@ class Encoder:
 
     def preprocess(self, image: ImageLike) -> Tensor:
         """A picture as the network wants it: float32 [3, image_size, image_size]. Raises UnreadableImage."""
-        return torch.from_numpy(self.preprocessing.normalise(self.preprocessing.pixels(_as_picture(image))))
+        return torch.from_numpy(self.preprocessing.normalise(self.preprocessing.pixels(as_picture(image))))
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
@@ -136,12 +131,10 @@ class Encoder:
             UnreadableImage: One of them cannot be decoded.
             UsageError: Something else than an image was given, or none at all.
         """
-        tensors = [self.preprocess(image) for image in _as_list(images)]
-        if not tensors:
-            raise UsageError("encode_images was given no image. Give at least one.")
+        listed = list_images(images)
         parts = [
-            self.encode_pixels(torch.stack(tensors[start : start + batch_size])).numpy()
-            for start in range(0, len(tensors), batch_size)
+            self.encode_pixels(torch.stack([self.preprocess(image) for image in batch])).numpy()
+            for batch in _batches(listed, batch_size)
         ]
         return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
 
@@ -155,12 +148,11 @@ class Encoder:
     def encode_texts(self, texts: Sequence[str], batch_size: int = 256, normalize: bool = False) -> np.ndarray:
         """Texts as vectors float32 [texts, embed_dim], in order. Raises UsageError without a text tower."""
         if isinstance(texts, str) or not len(texts):
-            raise UsageError("encode_texts takes a list of at least one text.")
+            raise UsageError(f"Texts must be a list of at least one text, not {texts!r}.")
         tokens = torch.from_numpy(self.tokenize(texts))  # [texts, context_length]
         assert isinstance(self.model, CLIP), "tokenize has refused the others"
         parts = []
-        for start in range(0, len(tokens), batch_size):
-            batch = tokens[start : start + batch_size]
+        for batch in _batches(tokens, batch_size):
             longest = int(batch.argmax(dim=1).max()) + 1  # columns after the last end token change nothing
             parts.append(self.model.encode_text(batch[:, :longest]).numpy())
         return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
@@ -174,6 +166,10 @@ class Encoder:
 
         Source: Radford et al. 2021, section 3.1.4, prompt ensembling in embedding space.
         """
+        if isinstance(classnames, str) or not len(classnames):
+            raise UsageError(f"Class names must be a list of at least one text, not {classnames!r}.")
+        if isinstance(templates, str):
+            raise UsageError(f"Prompt templates must be a list: [{templates!r}].")
         templates = tuple(templates or DEFAULT_TEMPLATES)
         for template in templates:
             if "{}" not in template:
@@ -188,7 +184,7 @@ class Encoder:
         """Zero-shot classification: a table with columns image, label, probability, the likeliest first."""
         import pandas as pd
 
-        images = _as_list(images)
+        images = list_images(images)
         classifier = self.zero_shot_classifier(classnames, templates)  # [classes, embed_dim]
         logits = (self.logit_scale or 1.0) * self.encode_images(images, normalize=True) @ classifier.T
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -205,25 +201,11 @@ class Encoder:
         return pd.DataFrame(rows)
 
 
-def _as_list(images: Iterable[ImageLike]) -> list[ImageLike]:
-    if isinstance(images, str | Path | bytes | Image.Image):
-        raise UsageError("Give a list of images, not a single one: [image].")
-    return list(images)
-
-
-def _as_picture(image: ImageLike) -> Image.Image:
-    if isinstance(image, Image.Image):
-        return image
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise UsageError(f"An image array must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.")
-        return Image.fromarray(image)
-    if isinstance(image, bytes):
-        return decode_image(image)
-    try:
-        return decode_image(Path(image).read_bytes())
-    except OSError as error:
-        raise UsageError(f"Cannot read the image {str(image)!r}: {error.strerror}.") from error
+def _batches(items: Any, batch_size: int) -> Iterator[Any]:
+    """Slices of a sequence, in order. Raises UsageError for an impossible size."""
+    if batch_size < 1:
+        raise UsageError(f"batch_size must be at least 1, not {batch_size}.")
+    return (items[start : start + batch_size] for start in range(0, len(items), batch_size))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

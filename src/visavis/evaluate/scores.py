@@ -26,9 +26,7 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
 
-def predictions_from_scores(
-    probabilities: np.ndarray, classes: Sequence[str], labels: Sequence[str]
-) -> pd.DataFrame:
+def predictions_from_scores(probabilities: np.ndarray, classes: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     """Decisions, one row an image.
 
     Args:

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from visavis.models.checks import check_counts, check_stages
+
 HEAD_WIDTH = 64  # channels of one attention head, in every published CLIP ResNet
 
 
@@ -38,11 +40,11 @@ class CLIPResNetConfig:
     embed_dim: int = 1024
 
     def __post_init__(self) -> None:
+        check_counts(self)
+        check_stages(self.layers)
         if self.image_size % 32:
             raise ValueError(f"image_size must be a multiple of 32, not {self.image_size}.")
-        if len(self.layers) != 4 or min(self.layers) < 1:
-            raise ValueError(f"layers must be four positive counts, one a stage, not {self.layers!r}.")
-        if self.width % 2 or (self.width * 32) % HEAD_WIDTH:
+        if self.width % 2:  # half of it in the stem; heads of 64 channels in the pooling
             raise ValueError(f"width must be even, not {self.width}.")
 
     @property

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from visavis.models.checks import check_counts, check_transformer
 from visavis.models.transformer import Activation, Transformer
 from visavis.models.vit import check_patches, embed_patches
 
@@ -43,7 +44,9 @@ class CLIPViTConfig:
     activation: Activation = "gelu"
 
     def __post_init__(self) -> None:
+        check_counts(self)
         check_patches(self.image_size, self.patch_size)
+        check_transformer(self.width, self.heads, self.activation)
 
 
 class CLIPVisionTransformer(nn.Module):

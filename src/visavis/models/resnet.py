@@ -13,6 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from visavis.models.checks import check_counts, check_stages
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetConfig:
@@ -35,8 +37,8 @@ class ResNetConfig:
     def __post_init__(self) -> None:
         if self.block not in ("basic", "bottleneck"):
             raise ValueError(f"block must be 'basic' or 'bottleneck', not {self.block!r}.")
-        if len(self.layers) != 4 or min(self.layers) < 1:
-            raise ValueError(f"layers must be four positive counts, one a stage, not {self.layers!r}.")
+        check_counts(self)
+        check_stages(self.layers)
 
     @property
     def embed_dim(self) -> int:

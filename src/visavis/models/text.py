@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from visavis.models.checks import check_counts, check_transformer
 from visavis.models.transformer import Activation, Transformer
 
 
@@ -34,6 +35,10 @@ class TextConfig:
     heads: int = 8
     embed_dim: int = 512
     activation: Activation = "gelu"
+
+    def __post_init__(self) -> None:
+        check_counts(self)
+        check_transformer(self.width, self.heads, self.activation)
 
 
 class TextTransformer(nn.Module):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from visavis.models.checks import check_counts, check_transformer
 from visavis.models.transformer import Activation, Transformer
 
 
@@ -37,7 +38,9 @@ class ViTConfig:
     activation: Activation = "gelu"
 
     def __post_init__(self) -> None:
+        check_counts(self)
         check_patches(self.image_size, self.patch_size)
+        check_transformer(self.width, self.heads, self.activation)
 
     @property
     def embed_dim(self) -> int:
@@ -47,7 +50,7 @@ class ViTConfig:
 
 def check_patches(image_size: int, patch_size: int) -> None:
     """Raises ValueError where patches do not tile the image."""
-    if patch_size < 1 or image_size % patch_size:
+    if image_size % patch_size:
         raise ValueError(f"image_size must be a multiple of patch_size, not {image_size} with patches of {patch_size}.")
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from visavis.data.dataset import Dataset, Sample
-from visavis.data.read import read_dataset
-from visavis.data.splits import describe_split, require_classes, split
+from visavis.data.read import read_dataset, require_classes
+from visavis.data.splits import describe_split, split
 from visavis.data.views import View, parse_view
 from visavis.engine.embed import default_cache, embed
 from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder, load
@@ -256,9 +256,7 @@ def command_line(arguments: dict[str, Any]) -> str:
     return shlex.join(parts)
 
 
-def _embed(
-    encoder: Encoder, samples: tuple[Sample, ...], view: View, what: str, progress: ShowProgress
-) -> np.ndarray:
+def _embed(encoder: Encoder, samples: tuple[Sample, ...], view: View, what: str, progress: ShowProgress) -> np.ndarray:
     stage, done = f"{encoder.name}: {what}", 0
 
     def advance(images: int) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from visavis.data.dataset import Dataset
-from visavis.data.decoding import decode_image
+from visavis.engine.pictures import read_picture
 from visavis.errors import UsageError
 from visavis.train.augmentation import augment_icons
 from visavis.train.recipe import TrainConfig
@@ -57,11 +57,14 @@ def load_training_set(
     """Decodes the training part into memory. `progress` is called with images done and images in all.
 
     Raises:
-        UsageError: No labels or captions, or more images than memory should hold.
+        UsageError: No images, no labels or captions, or more images than memory should hold.
+        VisavisError: An image can no longer be read.
     """
     samples = [sample for sample in dataset.samples if sample.part != "test"]
     concepts = [sample.label or next(iter(sample.captions), None) for sample in samples]
-    if not samples or None in concepts:
+    if not samples:
+        raise UsageError(f"{dataset.name!r} has no training images: all {len(dataset.samples)} are of its test part.")
+    if None in concepts:
         raise UsageError(
             f"Training needs a label or a caption for every image, but {dataset.name!r} has "
             f"{concepts.count(None)} of {len(samples)} training images without either."
@@ -74,7 +77,7 @@ def load_training_set(
         )
     pixels = torch.empty(len(samples), 3, side, side, dtype=torch.uint8)
     for index, sample in enumerate(samples):
-        cut = preprocess.pixels(decode_image(sample.read_bytes()))  # [side, side, 3]
+        cut = preprocess.pixels(read_picture(sample))  # [side, side, 3]
         pixels[index] = torch.from_numpy(np.moveaxis(cut, -1, 0).copy())
         progress(index + 1, len(samples))
     class_names = tuple(sorted({concept for concept in concepts if concept}))

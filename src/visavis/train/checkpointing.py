@@ -27,10 +27,15 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        _restore(tensors, model, optimizer)
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:  # RuntimeError: of another network
         raise VisavisError(
             f"The training state {str(path)!r} cannot be read ({error}). Delete it to start this run anew."
         ) from error
+    return about
+
+
+def _restore(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     prefix = "model."
     model.load_state_dict({name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)})
     state: dict[int, dict[str, Tensor]] = {}
@@ -39,4 +44,3 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
             _, index, field = name.split(".")
             state.setdefault(int(index), {})[field] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return about

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from visavis.train.recipe import TrainConfig
 from visavis.train.schedule import build_optimizer, learning_rate
 from visavis.zoo.architectures import Config, build_model, find_config
 from visavis.zoo.checkpoint import Checkpoint, save_checkpoint
+from visavis.zoo.files import TEMPORARY, replacing
 from visavis.zoo.preprocess import Preprocess
 from visavis.zoo.tokenizer import Tokenizer
 
@@ -102,7 +104,13 @@ def train(
         architecture = dataclasses.replace(architecture, num_classes=len(data.class_names))
     model = build_model(architecture, seed=config.seed).train()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-    _run_steps(model, data, config, out, on_progress)
+    try:
+        _run_steps(model, data, config, out, on_progress)
+    except OSError as error:
+        raise VisavisError(
+            f"Cannot write to {str(out)!r}: {error.strerror or error}. Free some space; the same command then goes on "
+            "from the last saved state."
+        ) from error
     checkpoint = Checkpoint(
         config=architecture,
         preprocess=preprocess,
@@ -110,6 +118,7 @@ def train(
         class_names=None if contrastive else data.class_names,
         about={
             "recipe": dataclasses.asdict(config),
+            "license": config.license,
             "trained_on": f"{dataset.name}: {len(data.pixels)} images, {len(data.class_names)} concepts",
             "data_sha256": dataset.fingerprint,
         },
@@ -159,8 +168,8 @@ def _run_steps(
                 last_save = time.monotonic()
             if stop.requested:
                 raise InterruptedTrainingError(
-                    f"Stopped after step {done} of {config.steps}; the state is in {str(state_path)!r}. The same command "
-                    "goes on from there."
+                    f"Stopped after step {done} of {config.steps}; the state is in {str(state_path)!r}. The same "
+                    "command goes on from there."
                 )
 
 
@@ -195,21 +204,26 @@ def _preprocess(architecture: Config) -> Preprocess:
 
 def _claim(out: Path, config: TrainConfig, dataset: Dataset) -> None:
     """Makes the folder this run's own, or checks that it already is."""
-    run = {"recipe": dataclasses.asdict(config), "data_sha256": dataset.fingerprint}
+    recipe = dataclasses.asdict(config)
+    del recipe["license"]  # the one field that changes no weight
+    run = {"recipe": recipe, "data_sha256": dataset.fingerprint}
     identity = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
     marker = out / "run.json"
     try:
         out.mkdir(parents=True, exist_ok=True)
         if marker.exists():
-            if json.loads(marker.read_text(encoding="utf-8")).get("identity") != identity:
+            if json.loads(marker.read_text(encoding="utf-8"))["identity"] != identity:
                 raise UsageError(
                     f"{str(out)!r} holds a run of another recipe or data. Choose another --out, or delete that folder."
                 )
-        elif any(out.iterdir()):
+        elif any(path.suffix != TEMPORARY for path in out.iterdir()):
             raise UsageError(f"{str(out)!r} is not empty and holds no training run. Choose another --out.")
         else:
-            marker.write_text(json.dumps({"identity": identity, **run}, indent=1), encoding="utf-8")
-    except (OSError, json.JSONDecodeError) as error:
+            with replacing(marker) as temporary:
+                temporary.write_text(json.dumps({"identity": identity, **run}, indent=1), encoding="utf-8")
+        for left_by_a_kill in out.glob(f".*{TEMPORARY}"):
+            left_by_a_kill.unlink()
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise UsageError(f"{str(out)!r} cannot be used as the run's folder ({error}). Choose another --out.") from error
 
 
@@ -224,12 +238,13 @@ def _keep_metrics_before(path: Path, first: int) -> None:
                 kept.append(line + "\n")
         except (json.JSONDecodeError, KeyError):
             continue  # a line cut short by the kill
-    path.write_text("".join(kept), encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")
 
 
 def _finite_mean(losses: list[float], step: int) -> float:
     mean = sum(losses) / len(losses)
-    if not mean < float("inf"):
+    if not math.isfinite(mean):
         raise VisavisError(
             f"The loss is {mean} at step {step}: training diverged. Lower learning_rate or raise warmup_samples."
         )

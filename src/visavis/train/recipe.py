@@ -36,6 +36,7 @@ class TrainConfig:
         precision: Of the forward pass: "float32" or "bfloat16" (weights and optimizer stay float32).
         saved_precision: Of the finished weights file.
         seed: Of the fresh weights, the order of samples and the augmentation.
+        license: Of the finished weights, in words for those who use them; changes nothing else.
     """
 
     architecture: str
@@ -52,6 +53,7 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     saved_precision: Literal["float32", "float16"] = "float32"
     seed: int = 0
+    license: str = "not said"
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:

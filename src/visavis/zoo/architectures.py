@@ -100,18 +100,29 @@ def build_model(config: Config, seed: int | None = None) -> Model:
         config: What to build.
         seed: Seed of the fresh weights; None leaves them uninitialised, to be filled from a checkpoint.
     """
-    with torch.device("meta"):
-        model = _class_of(config)(config)  # type: ignore[arg-type]  # each class takes its own configuration
-    model = model.to_empty(device="cpu")
+    model = outline_model(config).to_empty(device="cpu")
     if seed is not None:
         model.init_weights(torch.Generator().manual_seed(seed))
     return model.eval()
 
 
-def _class_of(config: Config) -> type[ResNet] | type[VisionTransformer] | type[CLIP]:
+def outline_model(config: Config) -> Model:
+    """A network of torch's meta device: names and shapes without memory for weights."""
+    with torch.device("meta"):
+        if isinstance(config, CLIPConfig):
+            return CLIP(config)
+        return ResNet(config) if isinstance(config, ResNetConfig) else VisionTransformer(config)
+
+
+def count_blocks(config: Config) -> int:
+    """Residual and Transformer blocks of all towers, known before anything is built."""
     if isinstance(config, CLIPConfig):
-        return CLIP
-    return ResNet if isinstance(config, ResNetConfig) else VisionTransformer
+        return _blocks_of(config.visual) + config.text.layers
+    return _blocks_of(config)
+
+
+def _blocks_of(tower: ResNetConfig | ViTConfig | CLIPResNetConfig | CLIPViTConfig) -> int:
+    return sum(tower.layers) if isinstance(tower.layers, tuple) else tower.layers
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:

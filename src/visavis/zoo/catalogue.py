@@ -49,7 +49,8 @@ def find_checkpoint(name: str | Path, weights: str | None = "auto", seed: int = 
         with resources.as_file(resources.files("visavis.zoo") / "weights" / f"{name}.safetensors") as file:
             return read_checkpoint(file)
     if path.suffix in (".safetensors", ".pt", ".pth", ".bin") or len(path.parts) > 1:
-        raise UsageError(f"There is no checkpoint file {str(name)!r}. Check the path, or choose from `visavis list`.")
+        hint = did_you_mean(str(name), (*EMBEDDED, *ARCHITECTURES))
+        raise UsageError(f"There is no checkpoint file {str(name)!r}. {hint} `visavis list` shows all names.")
     if str(name) in ARCHITECTURES:
         raise UsageError(
             f"{str(name)!r} names an architecture, not weights. Use weights that visavis has ({', '.join(EMBEDDED)}), "

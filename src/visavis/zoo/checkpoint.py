@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from visavis.errors import VisavisError
-from visavis.zoo.architectures import Config, config_from_dict, config_to_dict
+from visavis.models.clip import CLIPConfig
+from visavis.zoo.architectures import Config, config_from_dict, config_to_dict, count_blocks, outline_model
+from visavis.zoo.files import replacing
 from visavis.zoo.preprocess import Preprocess
 
-FORMAT = 1
+FORMAT = 1  # raised when an older visavis could no longer read the file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +58,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, dtype: torch.dtype = tor
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Writes beside the target and renames, so that the target is always whole. Raises VisavisError (disk full)."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Writes a file that is always whole. Raises VisavisError where the disk is full or the path not writable."""
     contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
     try:
-        save_file(contiguous, temporary, metadata=metadata)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            save_file(contiguous, temporary, metadata=metadata)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise VisavisError(
             f"Cannot write {str(path)!r}: {error}. Free some space or choose another place; what was there is kept."
         ) from error
@@ -74,7 +73,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Reads a file that `save_checkpoint` wrote; floating-point weights come back as float32.
 
     Raises:
-        VisavisError: The file is cut short, is no safetensors file, or was not written by visavis.
+        VisavisError: The file is cut short, is no safetensors file, was not written by visavis, or its weights do not
+            fit what it says of itself.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -84,23 +84,57 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise VisavisError(
             f"{str(path)!r} is not a whole safetensors file ({error}). It may be cut short: fetch or make it again."
         ) from error
-    try:
-        metadata = json.loads(written or "null")
-        config = config_from_dict(metadata["config"])
-        preprocess = Preprocess(**_with_tuples(metadata["preprocess"]))
-        class_names = metadata["class_names"]
-    except (TypeError, KeyError, ValueError) as error:
+    if written is None:
         raise VisavisError(
-            f"{str(path)!r} does not say what its weights are: it lacks visavis's metadata ({error}). Give a file that "
-            "`visavis train` wrote."
+            f"{str(path)!r} is a safetensors file without visavis's metadata, so its architecture and preprocessing "
+            "are unknown. Give a file that `visavis train` wrote."
+        )
+    try:
+        checkpoint = _checkpoint(json.loads(written), state)
+        _check_fit(checkpoint)
+    except (TypeError, KeyError, ValueError, RecursionError) as error:
+        raise VisavisError(
+            f"The metadata of {str(path)!r} do not describe its weights ({type(error).__name__}: {error}). Give a file "
+            "that `visavis train` wrote, as it wrote it."
         ) from error
+    return checkpoint
+
+
+def _checkpoint(metadata: dict[str, Any], state: dict[str, Tensor]) -> Checkpoint:
+    if metadata["format"] != FORMAT:
+        raise ValueError(f"format {metadata['format']!r} is not {FORMAT}, which this visavis reads")
+    names, about = metadata["class_names"], metadata["about"]
+    if names is not None and not all(isinstance(name, str) for name in names):
+        raise ValueError("class_names holds something else than texts")
+    if not isinstance(about, dict):
+        raise ValueError(f"about is no table of facts but {about!r}")
     return Checkpoint(
-        config=config,
-        preprocess=preprocess,
+        config=config_from_dict(metadata["config"]),
+        preprocess=Preprocess(**_with_tuples(metadata["preprocess"])),
         state={name: value.float() if value.is_floating_point() else value for name, value in state.items()},
-        class_names=tuple(class_names) if class_names is not None else None,
-        about=metadata.get("about", {}),
+        class_names=None if names is None else tuple(names),
+        about=about,
     )
+
+
+def _check_fit(checkpoint: Checkpoint) -> None:
+    """Raises ValueError where the parts contradict each other, before memory is taken for the network.
+
+    A file may claim any size: nothing is built that has more blocks than the file has tensors.
+    """
+    config, names = checkpoint.config, checkpoint.class_names
+    if checkpoint.preprocess.image_size != config.image_size:
+        raise ValueError(f"images of {checkpoint.preprocess.image_size} pixels for a network of {config.image_size}")
+    classes = None if isinstance(config, CLIPConfig) else config.num_classes
+    if names is not None and len(names) != classes:
+        raise ValueError(f"{len(names)} class names for {classes} classes")
+    found = {name: tuple(tensor.shape) for name, tensor in checkpoint.state.items()}
+    if count_blocks(config) > len(found):
+        raise ValueError(f"{len(found)} tensors for {count_blocks(config)} blocks")
+    wanted = {name: tuple(tensor.shape) for name, tensor in outline_model(config).state_dict().items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise ValueError(f"{name} should be {wanted.get(name, 'absent')}, but is {found.get(name, 'absent')}")
 
 
 def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The preprocessing belongs to the weights: another size, crop, interpolation, mea
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,8 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's classification references
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+MAX_IMAGE_SIZE = 4096
+MAX_PIXELS = 64_000_000  # of a resized picture: a hair of 1 x 10,000,000 pixels would grow without bound
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -25,7 +28,8 @@ class Preprocess:
 
     Attributes:
         image_size: Side of the square input in pixels.
-        resize: Length in pixels to which the shorter side is brought before the centre is cut; at least `image_size`.
+        resize: Length in pixels to which the shorter side is brought before the centre is cut: at least `image_size`
+            and at most four times as much.
         interpolation: Pillow's antialiased filter.
         mean: Of each channel, red, green, blue, on the scale from 0 to 1.
         std: Likewise, the standard deviation.
@@ -38,14 +42,21 @@ class Preprocess:
     std: tuple[float, float, float] = CLIP_STD
 
     def __post_init__(self) -> None:
-        if self.resize < self.image_size:
-            raise ValueError(f"resize must be at least image_size, not {self.resize} for {self.image_size}.")
+        if type(self.image_size) is not int or not 1 <= self.image_size <= MAX_IMAGE_SIZE:
+            raise ValueError(f"image_size must be a whole number from 1 to {MAX_IMAGE_SIZE}, not {self.image_size!r}.")
+        if type(self.resize) is not int or not self.image_size <= self.resize <= 4 * self.image_size:
+            raise ValueError(f"resize must be 1 to 4 times image_size, not {self.resize!r} for {self.image_size}.")
         if self.interpolation not in _FILTERS:
             raise ValueError(f"interpolation must be 'bilinear' or 'bicubic', not {self.interpolation!r}.")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+                raise ValueError(f"{name} must be three numbers, not {values!r}.")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be above 0 in each channel, not {self.std!r}.")
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resized and cut, before normalisation: uint8 [image_size, image_size, 3]."""
-        image = image.convert("RGB")
+        image = self._without_ends(image.convert("RGB"))
         short, long = sorted(image.size)
         long = int(self.resize * long / short)  # truncated, as torchvision's Resize does
         size = (self.resize, long) if image.width <= image.height else (long, self.resize)
@@ -54,6 +65,16 @@ class Preprocess:
         left = round((image.width - self.image_size) / 2)
         top = round((image.height - self.image_size) / 2)
         return np.asarray(image.crop((left, top, left + self.image_size, top + self.image_size)))
+
+    def _without_ends(self, image: Image.Image) -> Image.Image:
+        """The middle of a strip so long that it would not fit into memory once resized; only its centre is used."""
+        short, long = sorted(image.size)
+        kept = max(short, MAX_PIXELS * short // self.resize**2)
+        if long <= kept:
+            return image
+        start = (long - kept) // 2
+        box = (start, 0, start + kept, short) if image.width > image.height else (0, start, short, start + kept)
+        return image.crop(box)
 
     def normalise(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [..., height, width, 3] -> float32 [..., 3, height, width]."""

@@ -1,0 +1,97 @@
+"""What the figures show, in one sentence each: their titles. They say no more than the tables do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from visavis.report.tables import ResultGroup, cost_rows, main_run
+from visavis.report.words import (
+    count,
+    effect_name,
+    listed,
+    measure_name,
+    percent,
+    plural,
+    points,
+    significant,
+    visible,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IN_WORDS = {
+    "naming": "naming without examples",
+    "linear_probe": "with a linear probe",
+    "knn": "with nearest neighbours",
+    "zero_shot": "by zero-shot",
+    "classifier": "by its own classifier",
+}
+
+
+def split_verdict(verdict: str) -> tuple[str, str]:
+    """The first sentence, and the rest."""
+    first, _, rest = re.sub(r"([.!?])\s+", r"\1\n", verdict.strip(), count=1).partition("\n")
+    return first, rest
+
+
+def accuracy_title(group: ResultGroup) -> str:
+    """Who leads a measure, or that nobody does."""
+    rows = [row for row in group.rows if "accuracy" in row.cells]
+    where = IN_WORDS.get(group.measure, group.measure.replace("_", " "))
+    best = rows[0].cells["accuracy"]
+    if len(rows) == 1:
+        return f"{visible(rows[0].model)} gets {percent(best.value)}% right {where}"
+    first = [row.model for row in rows if row.tie_group == 1]
+    if len(first) == 1:
+        return f"{visible(first[0])} is best {where}: {percent(best.value)}% right"
+    if not first:
+        return f"Accuracy {where}"
+    whose = "the models" if len(first) == len(rows) > 2 else listed(first)
+    return f"{count(best.n)} images cannot tell {whose} apart {where}"
+
+
+def effects_title(effects: pd.DataFrame, view: str, measure: str) -> str:
+    """The largest effect that is not compatible with zero, under one view and measure."""
+    own = effects[(effects["view"] == view) & (effects["measure"] == measure)]
+    clear = own[(own["low"] > 0) | (own["high"] < 0)]
+    where = measure_name(measure)
+    if clear.empty:
+        return f"{where}: neither architecture nor training makes a difference that these images can show"
+    largest = clear.loc[clear["difference"].abs().idxmax()]
+    name = effect_name(str(largest["effect"]))
+    description = visible(largest["description"])
+    return f"{name} matters most: {points(largest['difference'])} points for {description}"
+
+
+def cost_title(results: pd.DataFrame) -> str:
+    """The fastest model, where its slowest timing beats all others' quickest."""
+    speeds = {model: cells["images_per_s"] for model, cells in cost_rows(results).items() if "images_per_s" in cells}
+    if len(speeds) < 2:
+        return "Accuracy against cost"
+    fastest = max(speeds, key=lambda model: speeds[model].value)
+    others = max(cell.high for model, cell in speeds.items() if model != fastest)
+    if speeds[fastest].low > others:
+        return f"{visible(fastest)} is the fastest here: {significant(speeds[fastest].value)} images a second"
+    return "The timings overlap: no model is clearly the fastest here"
+
+
+def gallery_title(predictions: pd.DataFrame, first: tuple[str, str]) -> str:
+    """On how many images some models are right and others wrong, of those that all of them decided."""
+    main = main_run(predictions, *first)
+    right = (main["predicted"] == main["label"]).groupby([main["sample"], main["model"]]).first().unstack().dropna()
+    if right.shape[1] < 2:
+        return "No two models decided the same images"
+    mixed = int((right.any(axis=1) & ~right.all(axis=1)).sum())
+    return f"On {mixed:,} of {plural(len(right), 'image')} some models are right and others wrong"
+
+
+def views_title(groups: Sequence[ResultGroup]) -> str:
+    """The best model of each view."""
+    best = {group.rows[0].model for group in groups}
+    views = listed([group.view for group in groups])
+    if len(best) == 1:
+        return f"{visible(next(iter(best)))} comes first under {views}"
+    return f"Which model comes first depends on the view: {views}"

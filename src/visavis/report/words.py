@@ -1,0 +1,182 @@
+"""How numbers, names and measures read on the page: the filters of its templates."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+LONGEST_TEXT = 200  # characters of a name that are shown
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+
+MEASURES = {
+    "naming": "Naming without examples",
+    "linear_probe": "Linear probe",
+    "knn": "Nearest neighbours",
+    "zero_shot": "Zero-shot",
+    "classifier": "Own classifier",
+}
+HOW = {
+    "naming": "each model names the images its own way and sees none of yours first: with the classifier it was "
+    "trained with, or by zero-shot",
+    "linear_probe": "a linear classifier is fitted to the model's vectors of the training images",
+    "knn": "the nearest training images vote, by cosine similarity of the model's vectors",
+    "zero_shot": "the image goes to the class whose name, written into prompts, has the nearest text vector",
+    "classifier": "the output layer that a supervised model was trained with, over the data's classes alone",
+}
+METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "accuracy@5": "Accuracy among five"}
+COSTS = {
+    "params": "Parameters",
+    "macs": "MACs, one image",
+    "weight_mib": "Weights, MiB",
+    "images_per_s": "Images a second",
+    "peak_memory_mib": "Peak memory, MiB",
+}
+EFFECTS = {"architecture": "Architecture", "training": "Training signal", "interaction": "Interaction"}
+
+
+def visible(text: object) -> str:
+    """Text from outside, fit for one line of a page: escaping is the template's work, this is the rest.
+
+    Control characters become visible symbols, direction overrides and halves of surrogate pairs (from file names that
+    are not Unicode) the replacement character, and what is longer than LONGEST_TEXT is cut. Missing texts are a dash.
+    """
+    if is_missing(text):
+        return NOTHING
+    shown = "".join(map(_visible_character, str(text)[: LONGEST_TEXT + 1]))
+    return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}…"
+
+
+def visible_lines(text: object) -> str:
+    """`visible` for long texts of our own making, such as a verdict with names in it: nothing is cut."""
+    return "".join(map(_visible_character, str(text)))
+
+
+def is_missing(value: object) -> bool:
+    """Whether a table's cell is empty: None, NaN or pandas' NA."""
+    return value is None or value != value or str(value) == "<NA>"  # noqa: PLR0124  # NaN differs from itself
+
+
+def measure_name(measure: str) -> str:
+    """A measure's name in a heading."""
+    return MEASURES.get(measure, visible(measure.replace("_", " ").capitalize()))
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name in a column's head."""
+    return METRICS.get(metric, visible(metric.replace("_", " ").capitalize()))
+
+
+def cost_name(metric: str) -> str:
+    """A cost's name and unit in a column's head."""
+    return COSTS.get(metric, visible(metric.replace("_", " ").capitalize()))
+
+
+def effect_name(effect: str) -> str:
+    """An effect's name in a row's head."""
+    return EFFECTS.get(effect, visible(effect.capitalize()))
+
+
+def exact(value: float) -> str:
+    """Every digit of a table's number, for machines and for sorting."""
+    return repr(float(value))
+
+
+def percent(share: float) -> str:
+    """A fraction in percent, one decimal, without the sign: 0.5319 is "53.2"."""
+    return NOTHING if is_missing(share) else f"{100 * share:.1f}".replace("-", MINUS)
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in percentage points, signed: 0.0319 is "+3.2"."""
+    if is_missing(difference):
+        return NOTHING
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", MINUS)
+
+
+def confidence(share: float) -> str:
+    """A model's own probability in whole percent: "93%", "< 1%", "> 99%"."""
+    if is_missing(share):
+        return NOTHING
+    if 0 < share < 0.01:
+        return "< 1%"
+    return "> 99%" if 0.99 < share < 1 else f"{100 * share:.0f}%"
+
+
+def count(number: float) -> str:
+    """A whole number with separators: 12,345."""
+    return NOTHING if is_missing(number) else f"{round(number):,}"
+
+
+def quantity(number: float) -> str:
+    """Three significant digits with the SI prefix: 4130000 is "4.13 M"."""
+    if is_missing(number):
+        return NOTHING
+    for limit, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= 0.9995 * limit:
+            return f"{significant(number / limit)}\N{NO-BREAK SPACE}{prefix}"
+    return significant(number)
+
+
+def significant(number: float) -> str:
+    """Three significant digits, never in exponential form; whole from 100 up."""
+    if is_missing(number):
+        return NOTHING
+    if number == 0:
+        return "0"
+    decimals = max(0, 2 - math.floor(math.log10(abs(number))))
+    return f"{number:,.{decimals}f}"
+
+
+def p_value(p: float) -> str:
+    """A p value as papers print it: "< 0.001", "0.034"."""
+    if is_missing(p):
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def date(iso: object) -> str:
+    """An ISO time as a day: "23 November 2026"; the text itself where it is none."""
+    try:
+        day = datetime.fromisoformat(str(iso))
+    except ValueError:
+        return visible(iso)
+    return f"{day.day} {day:%B %Y}"
+
+
+def listed(names: list[str] | tuple[str, ...]) -> str:
+    """ "a", "a and b", "a, b and c"; with more than four, the first three and how many more."""
+    shown = [visible(name) for name in names]
+    if len(shown) > 4:
+        return f"{', '.join(shown[:3])} and {len(shown) - 3} more"
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def plural(number: int, noun: str) -> str:
+    """ "1 image", "2 images", "2 classes"."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def setting(value: Any) -> str:
+    """A setting of the protocol in words: nested tables and lists in one line."""
+    if isinstance(value, dict):
+        inner = "; " if any(isinstance(entry, dict) for entry in value.values()) else ", "
+        return inner.join(f"{visible(key)}: {setting(entry)}" for key, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(setting(entry) for entry in value)
+    return visible(value)
+
+
+def _visible_character(character: str) -> str:
+    code = ord(character)
+    if character in "\n\r\u2028\u2029":
+        return "↵"
+    if code < 0x20:
+        return chr(0x2400 + code)  # the block of control pictures
+    if 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069:
+        return "\N{REPLACEMENT CHARACTER}"
+    return character

@@ -1,0 +1,266 @@
+"""The verdict in plain English: which model to use, by how much, and how sure that is.
+
+It claims what the tests and intervals show and no more: a model is better only where `is_separable` says so, an effect
+is told only where its interval leaves out zero, a model is faster only where its slowest timing beats the others'
+fastest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from visavis.errors import UsageError
+from visavis.study.bootstrap import LEVEL
+from visavis.study.standing import Lead, Standing, read_standings
+from visavis.study.summary import NAMING
+from visavis.study.wording import listed, p_in_words, percent, points, points_with_interval
+
+# Of measures that cover equally many models, the one to decide by: naming needs no example, a probe is the fairest test
+# of what a model sees, and the last two suit one kind of model alone.
+PREFERENCE = (NAMING, "linear_probe", "knn", "zero_shot", "classifier")
+WITH_EXAMPLES = ("linear_probe", "knn")
+WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier")
+MEANS = {
+    NAMING: "without examples",
+    "linear_probe": "with a linear probe",
+    "knn": "by nearest neighbours",
+    "zero_shot": "by zero-shot",
+    "classifier": "with its own classifier",
+}
+
+
+def write_verdict(
+    results: pd.DataFrame, pairs: pd.DataFrame, effects: pd.DataFrame, models: Sequence[Mapping[str, Any]]
+) -> str:
+    """Several sentences, parted by spaces; the first is a headline that stands alone.
+
+    Args:
+        results: Of `summarize`, with tie groups; cost rows may follow.
+        pairs: Of `compare_pairs`; may be empty.
+        effects: Of `factorial_effects`; may be empty.
+        models: For each model at least "name" and "training" ("labels" or "language").
+
+    Raises:
+        UsageError: The results hold no accuracy.
+    """
+    accuracies = results[results["metric"] == "accuracy"]
+    if accuracies.empty:
+        raise UsageError(f"There is no accuracy among {len(results)} results. Give the table that `summarize` makes.")
+    views = list(dict.fromkeys(accuracies["view"]))
+    view = "clean" if "clean" in views else views[0]
+    standings = read_standings(accuracies, pairs, view)
+    measure = headline_measure(standings)
+    speeds = results[results["metric"] == "images_per_s"].set_index("model")
+    sentences = [
+        *_lead(standings[measure], speeds),
+        *_field(standings[measure]),
+        *_other_means(standings, measure),
+        *_effects(effects[effects["view"] == view], measure),
+    ]
+    for other in views:
+        shown = read_standings(accuracies, pairs, other) if other != view else {}
+        if measure in shown:
+            sentences.append(f"Under {other}, {_clause(shown[measure])}.")
+    sentences += _without_text(standings, models)
+    sentences.append(
+        f"Brackets hold {100 * LEVEL:g}% intervals over images; another training run or other prompts may change more."
+    )
+    return " ".join(sentences)
+
+
+def headline_measure(standings: Mapping[str, Standing]) -> str:
+    """The measure that covers most models; of several the one that stands first in `PREFERENCE`."""
+
+    def merit(measure: str) -> tuple[int, int]:
+        preference = PREFERENCE.index(measure) if measure in PREFERENCE else len(PREFERENCE)
+        return len(standings[measure].rows), -preference
+
+    return max(standings, key=merit)
+
+
+def _lead(standing: Standing, speeds: pd.DataFrame) -> list[str]:
+    """The headline, and what speed adds to it."""
+    best = standing.best
+    if len(standing.rows) == 1:
+        return [f"{best} {_does(standing, of_n=True)}; there is no other model to compare it with."]
+    if standing.rivals:
+        return [_tie(standing), _choice([best, *standing.rivals], speeds)]
+    second = str(standing.rows.index[1])
+    next_best = ", the next best" if len(standing.rows) > 2 else ""
+    p_value = p_in_words(standing.leads[second].p_adjusted)
+    headline = (
+        f"Use {best}: it {_does(standing, of_n=True)}, {_margin(standing.leads[second])} more than {second}{next_best} "
+        f"(adjusted {p_value})."
+    )
+    return [headline, *_speed(best, speeds[speeds.index.isin(standing.rows.index)])]
+
+
+def _tie(standing: Standing) -> str:
+    """The headline where no test separates the best from the next: how many images would."""
+    best, rivals = standing.best, standing.rivals
+    n = f"{int(standing.rows.iloc[0]['n']):,}"
+    shares = listed([_share(standing.rows.loc[name]) for name in (best, *rivals)])
+    found = f"({shares} right {_means(standing.measure)})"
+    more = _what_would_tell(standing.leads.get(rivals[0]), " the first two" if len(rivals) > 1 else "")
+    where = "" if len(rivals) + 1 == len(standing.rows) else "at the top "
+    return f"These {n} images cannot separate {listed([best, *rivals])} {where}{found}; {more}."
+
+
+def _what_would_tell(lead: Lead | None, whom: str) -> str:
+    """About how many images would; or why no number is given."""
+    if lead is None:
+        return "they were asked about different images"
+    if lead.discordant == 0:
+        return f"{whom.strip() or 'they'} are right on the same images"
+    if lead.images_that_would_do is not None:
+        return f"about {lead.images_that_would_do:,} would{whom and ' separate' + whom}"
+    if lead.smallest_to_show is None:
+        return "so few show no difference at all"
+    return f"only differences from about {points(lead.smallest_to_show)} on would show"
+
+
+def _choice(tied: list[str], speeds: pd.DataFrame) -> str:
+    """What to do about a tie: take the cheapest, where timings tell which that is."""
+    advice = "The sensible choice is the cheaper one"
+    if not set(tied) <= set(speeds.index):
+        return f"{advice}."
+    ranked = speeds.loc[tied].sort_values("value", ascending=False, kind="stable")
+    first, others = ranked.iloc[0], ranked.iloc[1:]
+    if first["low"] > others["high"].max():
+        slower = listed([f"{_pace(row['value'])} for {name}" for name, row in others.iterrows()])
+        return f"{advice}, {first.name}: {_pace(first['value'])} images/s here, against {slower}."
+    paces = listed([f"{name} {_pace(row['value'])}" for name, row in ranked.iterrows()])
+    return f"{advice}; speed does not tell which that is ({paces} images/s here)."
+
+
+def _speed(best: str, speeds: pd.DataFrame) -> list[str]:
+    """Whether the winner costs time."""
+    others = speeds[speeds.index != best]
+    if best not in speeds.index or others.empty:
+        return []
+    own = speeds.loc[best]
+    if own["low"] > others["high"].max():
+        return [f"It is also the fastest here, at {_pace(own['value'])} images/s."]
+    fastest = others.sort_values("value").iloc[-1]
+    if fastest["low"] > own["high"]:
+        return [f"{fastest.name} is faster here: {_pace(fastest['value'])} images/s against {_pace(own['value'])}."]
+    return []
+
+
+def _field(standing: Standing) -> list[str]:
+    """The models behind, by tie group, and a warning where even the best fails."""
+    sentences = []
+    ahead = {standing.best, *standing.rivals}
+    behind = standing.rows[~standing.rows.index.isin(ahead)]
+    if len(standing.rows) > 2 and len(behind):
+        groups = []
+        for _, rows in behind.groupby("tie_group"):
+            names = listed([f"{name} with {_share(row)}" for name, row in rows.iterrows()])
+            groups.append(names + (", not separable" if len(rows) > 1 else ""))
+        sentences.append(f"Behind: {'; '.join(groups)}.")
+    if standing.rows.iloc[0]["high"] < 0.5:
+        sentences.append(f"Even {standing.best} is wrong on most images.")
+    return sentences
+
+
+def _other_means(standings: Mapping[str, Standing], headline: str) -> list[str]:
+    """What changes with labelled examples, or without any."""
+    sentences = []
+    shown = [standings[name] for name in WITH_EXAMPLES if name in standings and name != headline]
+    if shown:
+        shown.sort(key=lambda standing: -standing.rows.iloc[0]["value"])
+        sentences.append(f"With labelled examples, {'; '.join(map(_clause, shown))}.")
+    without = [standings[name] for name in WITHOUT_EXAMPLES if name in standings]
+    if without and headline in WITH_EXAMPLES:
+        sentences.append(f"Without examples, {_clause(without[0])}.")
+    return sentences
+
+
+def _clause(standing: Standing) -> str:
+    """One measure's finding in half a sentence."""
+    found = f"{standing.best} {_does(standing)}"
+    if standing.rivals:
+        return f"{found}, not separable from {listed(standing.rivals)}"
+    if len(standing.rows) == 1:
+        return found
+    second = str(standing.rows.index[1])
+    return f"{found}, {_margin(standing.leads[second])} more than {second}"
+
+
+def _effects(effects: pd.DataFrame, headline: str) -> list[str]:
+    """What architecture, training and their interaction do, in the headline's measure or the next preferred one."""
+    measures = [name for name in (headline, *PREFERENCE) if name in set(effects["measure"])]
+    if not measures:
+        return []
+    rows = effects[effects["measure"] == measures[0]].set_index("effect")
+    architecture = _effect(rows.loc["architecture"], "ViT is {} ahead of ResNet", "ResNet is {} ahead of ViT")
+    training = _effect(
+        rows.loc["training"],
+        "training on language is {} ahead of training on labels",
+        "training on labels is {} ahead of training on language",
+    )
+    interaction = _effect(
+        rows.loc["interaction"],
+        "language does {} more for ViT than for ResNet",
+        "language does {} more for ResNet than for ViT",
+    )
+    return [
+        f"Of these models, {_means(measures[0])}, {architecture}, averaged over training; {training}, averaged over "
+        f"architecture; and {interaction}."
+    ]
+
+
+def _effect(row: pd.Series, positive: str, negative: str) -> str:
+    if row["low"] > 0:
+        return positive.format(points_with_interval(row["difference"], row["low"], row["high"]))
+    if row["high"] < 0:
+        return negative.format(points_with_interval(-row["difference"], -row["high"], -row["low"]))
+    shown = points_with_interval(row["difference"], row["low"], row["high"])
+    return f"it is open whether {positive.format('').replace('  ', ' ')} ({shown})"
+
+
+def _without_text(standings: Mapping[str, Standing], models: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why some cells are empty: models without a text tower, and what they do instead."""
+    labelled = [str(model["name"]) for model in models if model["training"] == "labels"]
+    heads = set(standings["classifier"].rows.index) if "classifier" in standings else set()
+    naming = [name for name in labelled if name in heads]
+    silent = [name for name in labelled if name not in heads]
+    sentences = []
+    if naming:
+        own = "they name with classifiers of their own" if len(naming) > 1 else "it names with a classifier of its own"
+        sentences.append(f"{_no_zero_shot(naming)}; {own}.")
+    if silent:
+        sentences.append(f"{_no_zero_shot(silent)}, and no classifier over these classes is at hand.")
+    return sentences
+
+
+def _no_zero_shot(names: list[str]) -> str:
+    have, them = ("have", "them") if len(names) > 1 else ("has", "it")
+    return f"{listed(names)} {have} no text tower, so zero-shot is empty for {them}"
+
+
+def _does(standing: Standing, of_n: bool = False) -> str:
+    """What the best does: names 61.2% [57.4, 64.9] of 688 images right without examples."""
+    row = standing.rows.iloc[0]
+    verb = "names" if standing.measure in WITHOUT_EXAMPLES else "gets"
+    images = f" of {int(row['n']):,} images" if of_n else ""
+    return f"{verb} {_share(row)}{images} right {_means(standing.measure)}"
+
+
+def _means(measure: str) -> str:
+    return MEANS.get(measure, f"by {measure.replace('_', ' ')}")
+
+
+def _share(row: pd.Series) -> str:
+    return percent(row["value"], row["low"], row["high"])
+
+
+def _margin(lead: Lead) -> str:
+    return points_with_interval(lead.difference, lead.low, lead.high)
+
+
+def _pace(images_per_s: float) -> str:
+    return f"{images_per_s:,.0f}"

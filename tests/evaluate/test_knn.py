@@ -1,0 +1,64 @@
+"""Nearest neighbours, against scikit-learn's and by hand."""
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from visavis.evaluate import knn as module
+from visavis.evaluate.knn import TEMPERATURE, knn
+
+
+def clusters(rng, classes=4, each=30, width=6, spread=0.6):
+    centres = rng.normal(size=(classes, width))
+    labels = np.repeat(np.arange(classes), each)
+    return (centres[labels] + spread * rng.normal(size=(classes * each, width))).astype(np.float32), labels
+
+
+def test_agrees_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    vectors, labels = clusters(rng)
+    names = [f"class {label}" for label in labels]
+    train, test = vectors[::2], vectors[1::2]
+    probabilities, k = knn(train, names[::2], test, sorted(set(names)))
+    # On unit vectors a squared distance d2 is 2 - 2 cosine, so cosine - 1 is -d2 / 2.
+    oracle = KNeighborsClassifier(k, weights=lambda distance: np.exp(-(distance**2) / 2 / TEMPERATURE))
+    units = [part / np.linalg.norm(part, axis=1, keepdims=True) for part in (train, test)]
+    expected = oracle.fit(units[0], names[::2]).predict_proba(units[1])
+    assert probabilities == pytest.approx(expected, abs=1e-4)
+
+
+def test_votes_by_hand():
+    # Six training images give k = 5 by the grid. The test image (1, 0) has the cosines 1, 1, 0, 0, 0, -1; its five
+    # nearest are two of a with the weight 1 and three of b with exp(-1 / 0.07): a gets nearly all.
+    train = np.array([[1, 0], [2, 0], [0, 1], [0, 3], [0, 2], [-1, 0]], np.float32)
+    probabilities, k = knn(train, ["a", "a", "b", "b", "b", "c"], np.array([[1, 0]], np.float32), ["a", "b", "c"])
+    weight = np.exp(-1 / TEMPERATURE)
+    assert k == 5
+    assert probabilities[0] == pytest.approx([2 / (2 + 3 * weight), 3 * weight / (2 + 3 * weight), 0], abs=1e-6)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    vectors, labels = clusters(np.random.default_rng(1))
+    names = [str(label) for label in labels]
+    whole = knn(vectors[::2], names[::2], vectors[1::2], sorted(set(names)))
+    monkeypatch.setattr(module, "BLOCK", 7)
+    parts = knn(vectors[::2], names[::2], vectors[1::2], sorted(set(names)))
+    assert parts[1] == whole[1]
+    assert parts[0] == pytest.approx(whole[0], abs=1e-6)
+
+
+def test_order_scale_and_test_images_do_not_matter():
+    rng = np.random.default_rng(2)
+    vectors, labels = clusters(rng)
+    names, classes = [str(label) for label in labels], ["0", "1", "2", "3"]
+    train, test, order = vectors[::2], vectors[1::2], rng.permutation(60)
+    straight, k = knn(train, names[::2], test, classes)
+    shuffled, same_k = knn(train[order] * 3, [names[::2][index] for index in order], test[::-1] / 2, classes)
+    assert k == same_k
+    assert shuffled[::-1] == pytest.approx(straight, abs=1e-5)
+
+
+def test_one_training_image_is_every_images_neighbour():
+    probabilities, k = knn(np.ones((1, 3), np.float32), ["only"], np.eye(3, dtype=np.float32), ["only", "other"])
+    assert k == 1
+    assert probabilities.tolist() == [[1.0, 0.0]] * 3

@@ -1,0 +1,68 @@
+"""The linear probe: scikit-learn's optimum, a strength chosen on the training part alone."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from visavis.evaluate.linear_probe import STRENGTHS, linear_probe
+from visavis.evaluate.scores import NotMeasurable
+
+
+def blobs(seed=0, each=24):
+    rng = np.random.default_rng(seed)
+    centres = 2.0 * rng.normal(size=(3, 5))
+    labels = np.repeat(np.arange(3), each)
+    return (centres[labels] + rng.normal(size=(3 * each, 5))).astype(np.float32), [f"c{label}" for label in labels]
+
+
+def test_agrees_with_a_converged_fit():
+    vectors, labels = blobs()
+    probabilities, strength = linear_probe(vectors[::2], labels[::2], vectors[1::2], ["c0", "c1", "c2"], seed=0)
+    scaler = StandardScaler().fit(vectors[::2])
+    oracle = LogisticRegression(C=strength, max_iter=5000, tol=1e-8).fit(scaler.transform(vectors[::2]), labels[::2])
+    expected = oracle.predict_proba(scaler.transform(vectors[1::2]))
+    assert strength in STRENGTHS
+    assert probabilities == pytest.approx(expected, abs=0.02)
+    assert (probabilities.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def test_same_seed_same_bits_and_test_images_do_not_meet():
+    vectors, labels = blobs(1)
+    classes, test = ["c0", "c1", "c2"], vectors[1::2]
+    first = linear_probe(vectors[::2], labels[::2], test, classes, seed=3)
+    again = linear_probe(vectors[::2], labels[::2], test[::-1].copy(), classes, seed=3)
+    alone = linear_probe(vectors[::2], labels[::2], test[:1], classes, seed=3)
+    assert first[1] == again[1] == alone[1]
+    assert again[0][::-1] == pytest.approx(first[0], abs=1e-6)
+    assert alone[0] == pytest.approx(first[0][:1], abs=1e-6)
+
+
+def test_separable_classes_are_separated():
+    train = np.array([[0, 0], [0, 1], [0, 2], [9, 0], [9, 1], [9, 2]], np.float32)
+    test = np.array([[1, 1], [8, 1]], np.float32)
+    probabilities, _ = linear_probe(train, list("aaabbb"), test, ["a", "b"], seed=0)
+    assert probabilities.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_a_class_without_training_images_gets_no_probability():
+    vectors, labels = blobs(2)
+    probabilities, _ = linear_probe(vectors, labels, vectors[:4], ["absent", "c0", "c1", "c2"], seed=0)
+    assert (probabilities[:, 0] == 0).all()
+    assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_constant_feature_is_harmless():
+    vectors, labels = blobs(4)
+    constant = np.hstack([vectors, np.full((len(vectors), 1), 7, np.float32)])
+    with_it, _ = linear_probe(constant[::2], labels[::2], constant[1::2], ["c0", "c1", "c2"], seed=0)
+    without, _ = linear_probe(vectors[::2], labels[::2], vectors[1::2], ["c0", "c1", "c2"], seed=0)
+    assert with_it == pytest.approx(without, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"), [(["a", "a", "a"], "at least two classes"), (["a", "a", "b"], "'b' has one")]
+)
+def test_too_few_training_images_have_a_reason(labels, reason):
+    with pytest.raises(NotMeasurable, match=reason):
+        linear_probe(np.eye(3, dtype=np.float32), labels, np.eye(3, dtype=np.float32), ["a", "b"], seed=0)

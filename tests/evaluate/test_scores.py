@@ -1,0 +1,45 @@
+"""Probabilities become decisions, confidences and ranks."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from visavis.evaluate.scores import predictions_from_scores, softmax, unit_rows
+
+
+def test_decisions_by_hand():
+    # Three classes. The first image is surest of b, its truth; the second of a, while its truth c is second of three;
+    # in the third all are equal: the class named first is predicted, and the truth c stands third.
+    probabilities = np.array([[0.2, 0.7, 0.1], [0.5, 0.1, 0.4], [1 / 3, 1 / 3, 1 / 3]])
+    table = predictions_from_scores(probabilities, ["a", "b", "c"], ["b", "c", "c"])
+    assert table["label"].tolist() == ["b", "c", "c"]
+    assert table["predicted"].tolist() == ["b", "a", "a"]
+    assert table["confidence"].tolist() == pytest.approx([0.7, 0.5, 1 / 3])
+    assert table["rank"].tolist() == [1, 2, 3]
+
+
+def test_softmax_by_hand_and_without_overflow():
+    # exp(ln 3) : exp(0) is 3 : 1
+    assert softmax(np.array([[np.log(3), 0.0]])) == pytest.approx(np.array([[0.75, 0.25]]))
+    assert softmax(np.array([[10_000.0, 0.0]])) == pytest.approx(np.array([[1.0, 0.0]]))
+
+
+def test_rows_of_zeros_stay_zero():
+    assert unit_rows(np.array([[0.0, 0.0], [3.0, 4.0]])) == pytest.approx(np.array([[0.0, 0.0], [0.6, 0.8]]))
+
+
+@given(arrays(np.float64, (6, 4), elements=st.floats(0, 1)), st.permutations(range(6)))
+def test_the_order_of_images_does_not_matter(probabilities, order):
+    classes, labels = ["a", "b", "c", "d"], ["a", "b", "c", "d", "a", "b"]
+    straight = predictions_from_scores(probabilities, classes, labels)
+    shuffled = predictions_from_scores(probabilities[order], classes, [labels[index] for index in order])
+    assert shuffled.equals(straight.iloc[list(order)].reset_index(drop=True))
+
+
+@given(arrays(np.float64, (6, 4), elements=st.floats(0, 1)))
+def test_rank_one_means_right(probabilities):
+    table = predictions_from_scores(probabilities, ["a", "b", "c", "d"], ["a", "b", "c", "d", "a", "b"])
+    assert ((table["rank"] == 1) == (table["label"] == table["predicted"])).all()
+    assert table["rank"].between(1, 4).all()

@@ -1,0 +1,37 @@
+"""Small tables of predictions, written as strings of ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import pytest
+
+
+def predictions_of(
+    ranks: Mapping[str, str],
+    *,
+    measure: str = "knn",
+    view: str = "clean",
+    labels: Sequence[str] | None = None,
+    draw: int = 0,
+) -> pd.DataFrame:
+    """One character an image: 1 is right, 2 to 9 the true class's rank of a wrong answer, a dot was not asked.
+
+    >>> predictions_of({"A": "12."})  # A is right on the first image, wrong on the second, not asked the third
+    """
+    rows = []
+    for model, answers in ranks.items():
+        names = labels or [("cat", "dog")[place % 2] for place in range(len(answers))]
+        for place, (rank, label) in enumerate(zip(answers, names, strict=True)):
+            if rank == ".":
+                continue
+            predicted = label if rank == "1" else next(name for name in ("cat", "dog") if name != label)
+            row = {"sample": f"image {place:05}", "model": model, "view": view, "measure": measure, "draw": draw}
+            rows.append({**row, "label": label, "predicted": predicted, "confidence": 0.5, "rank": int(rank)})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def table() -> Callable[..., pd.DataFrame]:
+    return predictions_of
