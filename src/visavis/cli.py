@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -22,8 +24,8 @@ app = App(
     help_epilogue="Try `visavis demo`, then `visavis compare resnet-mini.emoji RN-mini.emoji --data photos/`.",
     help_format="plaintext",
 )
-out_console = Console(highlight=False)
-err_console = Console(stderr=True, highlight=False)
+out_console = Console(highlight=False, emoji=False)  # a name such as :cat: stays as it is
+err_console = Console(stderr=True, highlight=False, emoji=False)
 
 
 @app.command(name="list")
@@ -173,14 +175,20 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no failure
     try:
         app(arguments, exit_on_error=False, print_error=False, error_console=err_console)
+        sys.stdout.flush()
     except VisavisError as error:
         _fail(str(error), error.exit_code, debug)
     except CycloptsError as error:
         _fail(f"{_plain(error)} `visavis --help` shows the commands and options.", 2, debug)
     except KeyboardInterrupt:
         _fail("Stopped. What was encoded is kept; the same command goes on from there.", 130, debug)
+    except BrokenPipeError:  # the reader, such as `head`, has what it wanted; nothing can be told to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _plain(error: CycloptsError) -> str:

@@ -45,7 +45,7 @@ def _plain_lines(console: Console) -> ShowProgress:
         now = time.monotonic()
         if done >= total or now - last_line.setdefault(stage, now) > PLAIN_SECONDS:
             last_line[stage] = now
-            console.print(f"{stage}: {done}/{total}", markup=False)
+            console.print(f"{' '.join(stage.split())}: {done}/{total}", markup=False, soft_wrap=True)
 
     return show
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.special
 
 from visavis.evaluate.classifier import own_classifier
 from visavis.evaluate.scores import NotMeasurable
@@ -21,6 +22,28 @@ def test_the_bias_counts():
     bias = np.array([0.0, np.log(9), 0.0])
     probabilities = own_classifier(np.zeros((1, 2)), WEIGHT, bias, ["cat", "dog", "other"], ["cat", "dog"])
     assert probabilities == pytest.approx(np.array([[0.1, 0.9]]))
+
+
+def test_outputs_of_one_name_are_one_class():
+    # Scores 0, ln 2 and ln 5 have the odds 1 : 2 : 5; the cranes, bird and machine, have 6 of 8.
+    weight, bias = np.zeros((3, 2)), np.log([1.0, 2.0, 5.0])
+    probabilities = own_classifier(np.zeros((1, 2)), weight, bias, ["crane", "dog", "crane"], ["dog", "Crane"])
+    assert probabilities == pytest.approx(np.array([[0.25, 0.75]]))
+
+
+def test_exact_names_go_before_those_of_other_case():
+    # With polish 3 : Polish 1, each class finds its own output.
+    bias = np.log([3.0, 1.0, 9.0])
+    probabilities = own_classifier(np.zeros((1, 2)), WEIGHT, bias, ["polish", "Polish", "other"], ["Polish", "polish"])
+    assert probabilities == pytest.approx(np.array([[0.25, 0.75]]))
+
+
+def test_agrees_with_all_classes_where_the_data_have_them_all():
+    rng = np.random.default_rng(0)
+    images, weight, bias = rng.normal(size=(5, 4)), rng.normal(size=(6, 4)), rng.normal(size=6)
+    names = [f"class {index}" for index in range(6)]
+    expected = scipy.special.softmax(images @ weight.T + bias, axis=1)
+    assert own_classifier(images, weight, bias, names, names) == pytest.approx(expected, abs=1e-6)
 
 
 def test_unknown_classes_are_named():

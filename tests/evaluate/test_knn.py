@@ -5,7 +5,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from visavis.evaluate import knn as module
-from visavis.evaluate.knn import TEMPERATURE, knn
+from visavis.evaluate.knn import K_GRID, TEMPERATURE, knn
+from visavis.evaluate.scores import NotMeasurable
 
 
 def clusters(rng, classes=4, each=30, width=6, spread=0.6):
@@ -27,6 +28,35 @@ def test_agrees_with_scikit_learn():
     assert probabilities == pytest.approx(expected, abs=1e-4)
 
 
+def test_k_is_the_best_when_each_training_image_is_left_out():
+    vectors, labels = clusters(np.random.default_rng(5), classes=6, each=40, width=4, spread=1.0)
+    names = [f"class {label}" for label in labels]
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    right = {}
+    for k in [k for k in K_GRID if k < len(units)]:
+        oracle = KNeighborsClassifier(k, weights=lambda distance: np.exp(-(distance**2) / 2 / TEMPERATURE))
+        kept = [np.delete(np.arange(len(units)), out) for out in range(len(units))]
+        answers = [oracle.fit(units[rest], labels[rest]).predict(units[[out]])[0] for out, rest in enumerate(kept)]
+        right[k] = (np.array(answers) == labels).sum()
+    assert len(set(right.values())) > 1, "the oracle must have a choice"
+    best = max(right, key=lambda k: (right[k], -k))
+    assert knn(vectors, names, vectors[:2], sorted(set(names)))[1] == best != K_GRID[0]
+
+
+def test_a_far_training_image_of_a_new_class_changes_nothing():
+    # The newcomer is opposite to all: it is among the nearest neither of a test image nor of a training image.
+    rng = np.random.default_rng(6)
+    train = np.abs(rng.normal(size=(30, 4))).astype(np.float32)
+    test = np.abs(rng.normal(size=(5, 4))).astype(np.float32)
+    names = [f"class {index % 3}" for index in range(30)]
+    classes = [*sorted(set(names)), "newcomer"]
+    before, k = knn(train, names, test, classes)
+    after, same_k = knn(np.vstack([train, -np.ones((1, 4), np.float32)]), [*names, "newcomer"], test, classes)
+    assert k == same_k
+    assert after == pytest.approx(before, abs=1e-6)
+    assert (after[:, 3] == 0).all()
+
+
 def test_votes_by_hand():
     # Six training images give k = 5 by the grid. The test image (1, 0) has the cosines 1, 1, 0, 0, 0, -1; its five
     # nearest are two of a with the weight 1 and three of b with exp(-1 / 0.07): a gets nearly all.
@@ -41,7 +71,7 @@ def test_blocks_change_nothing(monkeypatch):
     vectors, labels = clusters(np.random.default_rng(1))
     names = [str(label) for label in labels]
     whole = knn(vectors[::2], names[::2], vectors[1::2], sorted(set(names)))
-    monkeypatch.setattr(module, "BLOCK", 7)
+    monkeypatch.setattr(module, "CELLS", 7 * len(vectors[::2]))
     parts = knn(vectors[::2], names[::2], vectors[1::2], sorted(set(names)))
     assert parts[1] == whole[1]
     assert parts[0] == pytest.approx(whole[0], abs=1e-6)
@@ -62,3 +92,8 @@ def test_one_training_image_is_every_images_neighbour():
     probabilities, k = knn(np.ones((1, 3), np.float32), ["only"], np.eye(3, dtype=np.float32), ["only", "other"])
     assert k == 1
     assert probabilities.tolist() == [[1.0, 0.0]] * 3
+
+
+def test_no_training_image_is_a_reason():
+    with pytest.raises(NotMeasurable, match="there are none"):
+        knn(np.empty((0, 3), np.float32), [], np.eye(3, dtype=np.float32), ["a", "b"])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from visavis.evaluate.scores import predictions_from_scores, softmax, unit_rows
+from visavis.evaluate.scores import NotMeasurable, predictions_from_scores, require_finite, softmax, unit_rows
 
 
 def test_decisions_by_hand():
@@ -18,6 +18,19 @@ def test_decisions_by_hand():
     assert table["predicted"].tolist() == ["b", "a", "a"]
     assert table["confidence"].tolist() == pytest.approx([0.7, 0.5, 1 / 3])
     assert table["rank"].tolist() == [1, 2, 3]
+
+
+def test_a_class_of_no_probability_stands_last():
+    # a and b got no vote. The truth a would stand second by its place in the alphabet; it has earned no place at all.
+    table = predictions_from_scores(np.array([[0.0, 0.0, 0.25, 0.75]]), ["a", "b", "c", "d"], ["a"])
+    assert table["rank"].tolist() == [4]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_vectors_that_are_no_numbers_are_refused(value):
+    require_finite(np.ones((2, 3), np.float32))
+    with pytest.raises(NotMeasurable, match="weights may be damaged"):
+        require_finite(np.ones((2, 3), np.float32), np.array([[1.0, value]]))
 
 
 def test_softmax_by_hand_and_without_overflow():
@@ -36,6 +49,16 @@ def test_the_order_of_images_does_not_matter(probabilities, order):
     straight = predictions_from_scores(probabilities, classes, labels)
     shuffled = predictions_from_scores(probabilities[order], classes, [labels[index] for index in order])
     assert shuffled.equals(straight.iloc[list(order)].reset_index(drop=True))
+
+
+@given(arrays(np.float64, (6, 4), elements=st.floats(0, 1)), st.permutations(["w", "x", "y", "z"]))
+def test_renaming_classes_changes_nothing(probabilities, names):
+    new = dict(zip(["a", "b", "c", "d"], names, strict=True))
+    old_labels = ["a", "b", "c", "d", "a", "b"]
+    before = predictions_from_scores(probabilities, list(new), old_labels)
+    after = predictions_from_scores(probabilities, names, [new[label] for label in old_labels])
+    assert after[["confidence", "rank"]].equals(before[["confidence", "rank"]])
+    assert after["predicted"].tolist() == before["predicted"].map(new).tolist()
 
 
 @given(arrays(np.float64, (6, 4), elements=st.floats(0, 1)))

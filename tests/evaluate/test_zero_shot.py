@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from visavis.evaluate.scores import NotMeasurable
 from visavis.evaluate.zero_shot import zero_shot
 
 
@@ -18,3 +19,24 @@ def test_the_length_of_an_embedding_does_not_matter():
     classes /= np.linalg.norm(classes, axis=1, keepdims=True)
     lengths = rng.uniform(0.1, 50, size=(5, 1))
     assert zero_shot(images * lengths, classes, 100.0) == pytest.approx(zero_shot(images, classes, 100.0), abs=1e-6)
+
+
+def test_the_order_of_classes_only_orders_the_columns():
+    rng = np.random.default_rng(1)
+    images, classes, order = rng.normal(size=(5, 8)), rng.normal(size=(4, 8)), [2, 0, 3, 1]
+    classes /= np.linalg.norm(classes, axis=1, keepdims=True)
+    straight = zero_shot(images, classes, 20.0)
+    assert zero_shot(images, classes[order], 20.0) == pytest.approx(straight[:, order], abs=1e-6)
+
+
+def test_a_lower_scale_only_softens():
+    rng = np.random.default_rng(2)
+    images, classes = rng.normal(size=(20, 8)), np.eye(8)[:4]
+    hard, soft = zero_shot(images, classes, 100.0), zero_shot(images, classes, 5.0)
+    assert (hard.argmax(axis=1) == soft.argmax(axis=1)).all()
+    assert (hard.max(axis=1) > soft.max(axis=1)).all()
+
+
+def test_vectors_that_are_no_numbers_are_refused():
+    with pytest.raises(NotMeasurable):
+        zero_shot(np.array([[np.nan, 1.0]]), np.eye(2), 1.0)

@@ -67,6 +67,12 @@ def test_peak_memory_by_hand():
     assert peak_memory_mib(weights, work) == pytest.approx(0.75)
 
 
+def test_weights_and_their_views_are_held_once():
+    # 0.25 MiB each: the weights, of which the layer takes a transposed view, the input and the output.
+    layer = nn.Linear(256, 256, bias=False).requires_grad_(False)
+    assert peak_memory_mib(layer, lambda: layer(torch.ones(256, 256))) == pytest.approx(0.75)
+
+
 def test_peak_memory_is_the_same_each_time():
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
     images = torch.rand(4, 3, 16, 16)

@@ -18,7 +18,7 @@ def predictions_of(
 ) -> pd.DataFrame:
     """One character an image: 1 is right, 2 to 9 the true class's rank of a wrong answer, a dot was not asked.
 
-    >>> predictions_of({"A": "12."})  # A is right on the first image, wrong on the second, not asked the third
+    {"A": "12."}: A is right on the first image, wrong on the second, was not asked about the third.
     """
     rows = []
     for model, answers in ranks.items():

@@ -57,7 +57,12 @@ def test_a_stricter_test_a_smaller_difference_or_more_power_needs_more(rate, sha
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [((0.1, 0.2), "discordant"), ((20, 0.1), "discordant_rate"), ((0.2, 0.1, 1.0), "power"), ((0.2, 0.1, 0.8, 0), "alpha")],
+    [
+        ((0.1, 0.2), "discordant"),
+        ((20, 0.1), "discordant_rate"),
+        ((0.2, 0.1, 1.0), "power"),
+        ((0.2, 0.1, 0.8, 0), "alpha"),
+    ],
 )
 def test_impossible_arguments(arguments, named):
     with pytest.raises(UsageError, match=named):

@@ -139,3 +139,14 @@ def test_an_image_that_vanished_meanwhile(drawings, tmp_path):
     gone = dataclasses.replace(drawings.samples[0], data=None, path=tmp_path / "gone.png")
     with pytest.raises(VisavisError, match=r"'0/0.png' could be read when .*No such file"):
         load_training_set(Dataset(name="d", samples=(gone,)), PREPROCESS, None, nothing)
+
+
+def test_an_image_is_changed_anew_each_time_it_is_seen(loaded):
+    alone = dataclasses.replace(
+        loaded, pixels=loaded.pixels[:1], labels=loaded.labels[:1], caption_ranges=loaded.caption_ranges[:1]
+    )
+    seen = [
+        batch_of_step(alone, config(augmentation="icons", batch_size=2), step).images for step in range(3)
+    ]
+    views = torch.cat(seen)
+    assert len({view.numpy().tobytes() for view in views}) == 6

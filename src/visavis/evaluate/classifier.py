@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from visavis.evaluate.scores import NotMeasurable, softmax
+from visavis.evaluate.scores import NotMeasurable, require_finite, softmax
 
 SHOWN = 3  # names in a reason
 
@@ -25,21 +25,33 @@ def own_classifier(
         weight: float32 [head classes, embed_dim].
         bias: float32 [head classes].
         head_classes: Names of the head's outputs.
-        data_classes: Names of the result's columns; matched without regard to case.
+        data_classes: Names of the result's columns; matched exactly, else without regard to case. Outputs of one name
+            (ImageNet's two cranes, bird and machine) are one class, and its probability is their sum.
 
     Returns:
         Probabilities, float32 [images, data classes].
 
     Raises:
-        NotMeasurable: The head does not know all of the data's classes.
+        NotMeasurable: The head does not know all of the data's classes, or the embeddings are no numbers.
     """
-    row = {name.casefold(): index for index, name in enumerate(head_classes)}
-    missing = [name for name in data_classes if name.casefold() not in row]
+    exact, folded = _outputs_by_name(head_classes), _outputs_by_name([name.casefold() for name in head_classes])
+    outputs = [exact.get(name) or folded.get(name.casefold(), []) for name in data_classes]
+    missing = [name for name, found in zip(data_classes, outputs, strict=True) if not found]
     if missing:
         examples = ", ".join(missing[:SHOWN])
         raise NotMeasurable(
             f"Its classifier knows {len(data_classes) - len(missing)} of the {len(data_classes)} classes; it lacks "
             f"{examples}{' and others' if len(missing) > SHOWN else ''}."
         )
-    rows = [row[name.casefold()] for name in data_classes]
-    return softmax(embeddings @ weight[rows].T + bias[rows])
+    require_finite(embeddings)
+    rows = [row for found in outputs for row in found]
+    probabilities = softmax(embeddings @ weight[rows].T + bias[rows])  # [images, outputs]
+    starts = np.cumsum([0, *(len(found) for found in outputs[:-1])])
+    return np.add.reduceat(probabilities, starts, axis=1)  # [images, data classes]
+
+
+def _outputs_by_name(names: Sequence[str]) -> dict[str, list[int]]:
+    outputs: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        outputs.setdefault(name, []).append(index)
+    return outputs

@@ -18,11 +18,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from visavis.evaluate.scores import NotMeasurable
+from visavis.evaluate.scores import NotMeasurable, require_finite
 
-STRENGTHS = (0.01, 0.1, 1.0)  # scikit-learn's C, the inverse of the L2 strength
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, the inverse of the L2 strength; the strongest penalty first
 FOLDS = 3
-STEPS = 40  # of L-BFGS; on standardised features the probe's accuracy no longer moves
+STEPS = 100  # of L-BFGS at each strength; where measured, 98% of the answers or more are then the optimum's own
 
 
 def linear_probe(
@@ -41,16 +41,19 @@ def linear_probe(
         Probabilities, float32 [test images, classes] (zero for classes without a training image), and the chosen C.
 
     Raises:
-        NotMeasurable: Fewer than two classes have training images, or one has a single image and cannot be folded.
+        NotMeasurable: Fewer than two classes have training images, or one has a single image and cannot be folded;
+            or embeddings that are no numbers.
     """
+    require_finite(train, test)
     counts = Counter(train_labels)
     if len(counts) < 2:
         raise NotMeasurable("A linear probe needs training images of at least two classes.")
-    folds = min(FOLDS, min(counts.values()))
+    folds = min(FOLDS, *counts.values())
     if folds < 2:
         lone = next(name for name, count in counts.items() if count < 2)
         raise NotMeasurable(
-            f"Its strength is chosen by cross-validation, which needs two training images of each class; {lone!r} has one."
+            "Its strength is chosen by cross-validation, which needs two training images of each class; "
+            f"{lone!r} has one."
         )
     known = [index for index, name in enumerate(classes) if name in counts]
     number = {classes[index]: place for place, index in enumerate(known)}
@@ -60,35 +63,37 @@ def linear_probe(
     probabilities = np.zeros((len(test), len(classes)), np.float32)
     with _one_thread_each():
         best = _choose_strength(train, truth, cuts)
-        probabilities[:, known] = _fit(train, truth, best).predict_proba(test)
+        *_, probe = _fit_path(train, truth, STRENGTHS[: STRENGTHS.index(best) + 1])
+        probabilities[:, known] = probe.predict_proba(test)
     return probabilities, best
 
 
 def _choose_strength(train: np.ndarray, truth: np.ndarray, cuts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """The strength with the most right answers on the images left out; of equal ones the strongest penalty."""
 
-    def right(job: tuple[float, tuple[np.ndarray, np.ndarray]]) -> int:
-        strength, (fit, check) = job
-        return int((_fit(train[fit], truth[fit], strength).predict(train[check]) == truth[check]).sum())
+    def right(cut: tuple[np.ndarray, np.ndarray]) -> list[int]:
+        fit, check = cut
+        probes = _fit_path(train[fit], truth[fit], STRENGTHS)
+        return [int((probe.predict(train[check]) == truth[check]).sum()) for probe in probes]
 
-    jobs = [(strength, cut) for strength in STRENGTHS for cut in cuts]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(right, jobs))
-    total = {strength: 0 for strength in STRENGTHS}
-    for (strength, _), count in zip(jobs, found, strict=True):
-        total[strength] += count
-    return max(STRENGTHS, key=lambda strength: (total[strength], -strength))
+        total = np.sum(list(pool.map(right, cuts)), axis=0)  # [strengths]
+    return STRENGTHS[int(total.argmax())]
+
+
+def _fit_path(features: np.ndarray, truth: np.ndarray, strengths: Sequence[float]) -> Iterator[LogisticRegression]:
+    """One probe, fitted to each strength in turn from where it stood: a weaker penalty's optimum is near."""
+    probe = LogisticRegression(max_iter=STEPS, warm_start=True)
+    for strength in strengths:
+        yield probe.set_params(C=strength).fit(features, truth)
 
 
 def _standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean zero, variance one in each feature of the training part; models differ in the scale of their features."""
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)  # float32 sums of many images would drift
+    deviation = train.std(axis=0, dtype=np.float64).astype(np.float32)
     deviation[deviation < 1e-8] = 1.0
     return (train - mean) / deviation, (test - mean) / deviation
-
-
-def _fit(features: np.ndarray, truth: np.ndarray, strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength, max_iter=STEPS).fit(features, truth)
 
 
 @contextmanager

@@ -15,6 +15,14 @@ class NotMeasurable(Exception):  # noqa: N818  # it is an answer, the reason of 
     """A measure cannot be taken of this model on these data; the message says why, for the report."""
 
 
+def require_finite(*vectors: np.ndarray) -> None:
+    """Raises NotMeasurable where embeddings hold what is no number: decisions from them would be plausible lies."""
+    if not all(np.isfinite(part).all() for part in vectors):
+        raise NotMeasurable(
+            "Its vectors of some images are not finite numbers: its weights may be damaged, or its training diverged."
+        )
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Rows to probabilities, in float32: [images, classes]."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float32)
@@ -36,7 +44,8 @@ def predictions_from_scores(probabilities: np.ndarray, classes: Sequence[str], l
 
     Returns:
         label, predicted, confidence (the probability of the predicted class), rank (of the true class, 1 is first; of
-        equal probabilities the class named first in `classes` stands before).
+        equal probabilities the class named first in `classes` stands before; a class of no probability at all, such as
+        one that no neighbour votes for, stands last, so that its place in the alphabet earns no accuracy@5).
     """
     import pandas as pd
 
@@ -45,6 +54,7 @@ def predictions_from_scores(probabilities: np.ndarray, classes: Sequence[str], l
     order = np.argsort(-probabilities, axis=1, kind="stable")  # [images, classes], the likeliest first
     rank = (order == truth[:, None]).argmax(axis=1) + 1
     best = order[:, 0]
+    rank[(probabilities[np.arange(len(truth)), truth] == 0) & (best != truth)] = len(classes)
     return pd.DataFrame(
         {
             "label": list(labels),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from visavis.evaluate.scores import softmax, unit_rows
+from visavis.evaluate.scores import require_finite, softmax, unit_rows
 
 
 def zero_shot(image_embeddings: np.ndarray, classifier: np.ndarray, logit_scale: float) -> np.ndarray:
@@ -17,5 +17,9 @@ def zero_shot(image_embeddings: np.ndarray, classifier: np.ndarray, logit_scale:
 
     Returns:
         Probabilities, float32 [images, classes].
+
+    Raises:
+        NotMeasurable: Embeddings that are no numbers.
     """
+    require_finite(image_embeddings)
     return softmax(logit_scale * unit_rows(image_embeddings) @ classifier.T)

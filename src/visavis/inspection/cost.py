@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -25,14 +25,15 @@ def count_macs(tower: nn.Module, image_size: int) -> int:
     """Multiply-accumulates of one image; 1 MAC is 2 FLOPs.
 
     Counted: convolutions, linear layers, and attention's two matrix products; not norms, activations and pooling. The
-    count runs on the meta device, where nothing is computed, with attention in its plain form, since the fused one
-    hides its products from the counter.
+    count runs on the meta device, where nothing is computed and no memory taken, with attention in its plain form,
+    since the fused one hides its products from the counter.
 
     Args:
         tower: A module whose forward takes images.
         image_size: Side of the square input in pixels.
     """
-    on_meta = copy.deepcopy(tower).to("meta").eval()
+    weights = {id(tensor): tensor.to("meta") for tensor in (*tower.parameters(), *tower.buffers())}
+    on_meta = copy.deepcopy(tower, weights).eval()  # copies all but the weights, for which meta tensors stand in
     images = torch.empty(1, 3, image_size, image_size, device="meta")
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         on_meta(images)
@@ -52,20 +53,20 @@ def peak_memory_mib(module: nn.Module, encode: Callable[[], object]) -> float:
     Counted from the tensors themselves as they come and go, so that it is the same on every run; what a library takes
     for its own work beside them is not seen.
     """
-    held = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
-    with _LiveTensors() as live:
+    with _LiveTensors((*module.parameters(), *module.buffers())) as live:
         encode()
-    return (held + live.most) / 2**20
+    return live.most / 2**20
 
 
 class _LiveTensors(TorchDispatchMode):
-    """Follows the storages that operations make, until they are freed."""
+    """Follows the storages that are held from the start and those that operations make, until they are freed."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Iterable[Tensor]) -> None:
         super().__init__()
-        self.most = 0
-        self._now = 0
-        self._seen: set[int] = set()
+        storages = [tensor.untyped_storage() for tensor in held]
+        sizes = {storage._cdata: storage.nbytes() for storage in storages}
+        self._seen = set(sizes)  # an operation may return a view of weights, which takes no more memory
+        self._now = self.most = sum(sizes.values())
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))

@@ -7,7 +7,8 @@ records into SVG. A model has one colour and one mark in every figure: its numbe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,13 @@ MARKS = (
     "M-3-6H3L6.5 0 3 6H-3L-6.5 0Z",
     "M0-7 2-2.2 7-2 3.2 1.4 4.5 6.5 0 3.7-4.5 6.5-3.2 1.4-7-2-2-2.2Z",
 )
-SCATTER_HEIGHT, SCATTER_TOP, SCATTER_BOTTOM = 300, 22, 264  # pixels: of the figure, of its highest and lowest value
+SCATTER_HEIGHT, SCATTER_TOP, SCATTER_BOTTOM = (
+    300,
+    22,
+    264,
+)  # pixels: of the figure, of its highest and lowest value
 LINE = 17  # pixels between two labels
+SMALLEST = 1e-9  # of what an axis tells apart from nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +82,11 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class EffectPanel:
-    """The effects under one view and measure: rows of the effects table, each with its mark."""
+    """One effect under one view: a row of the effects table for each measure, with its mark."""
 
     view: str
-    measure: str
+    effect: str
+    description: str
     rows: tuple[tuple[Any, Mark], ...]
 
 
@@ -106,10 +113,15 @@ class Scatter:
     points: tuple[Point, ...]
 
 
-def number_models(protocol_models: Iterable[dict[str, Any]], results: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, int]:
+def number_models(protocol: Mapping[str, Any], results: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, int]:
     """Each model's number, which is its colour and mark: in the protocol's order, then in the tables'."""
-    names = [*(str(model["name"]) for model in protocol_models), *results["model"], *predictions["model"].unique()]
-    return {name: number for number, name in enumerate(dict.fromkeys(names))}
+    named = [
+        *(model["name"] for model in protocol.get("models", ())),
+        *results["model"],
+        *predictions["model"].unique(),
+    ]
+    named += [cell["model"] for cell in protocol.get("empty_cells", ())]
+    return {str(name): number for number, name in enumerate(dict.fromkeys(named))}
 
 
 def mark_of(number: int) -> int:
@@ -148,18 +160,28 @@ def difference_axis(table: pd.DataFrame) -> Axis:
 
 def difference_mark(row: Any, axis: Axis) -> Mark:
     """The mark of a row of the pairs or effects table."""
-    return _mark(Cell(value=row.difference, low=row.low, high=row.high, n=row.n, draw_low=math.nan, draw_high=math.nan), axis)
+    return _mark(
+        Cell(value=row.difference, low=row.low, high=row.high, n=row.n, draw_low=math.nan, draw_high=math.nan),
+        axis,
+    )
 
 
 def effect_panels(effects: pd.DataFrame, axis: Axis) -> list[EffectPanel]:
-    """The interval plot of effects: a panel a view and measure, a row an effect."""
+    """The interval plot of effects: a panel a view and effect, a row a measure."""
     panels = []
     for view in dict.fromkeys(effects["view"]):
-        for measure in in_order(effects["measure"]):
-            own = effects[(effects["view"] == view) & (effects["measure"] == measure)]
-            rows = tuple((row, difference_mark(row, axis)) for row in own.itertuples(index=False))
-            if rows:
-                panels.append(EffectPanel(view=view, measure=measure, rows=rows))
+        for effect in dict.fromkeys(effects["effect"]):
+            own = effects[(effects["view"] == view) & (effects["effect"] == effect)]
+            by_measure = {row.measure: row for row in own.itertuples(index=False)}
+            ordered = [by_measure[measure] for measure in in_order(by_measure)]
+            panels.append(
+                EffectPanel(
+                    view=str(view),
+                    effect=str(effect),
+                    description=str(own["description"].iloc[0]),
+                    rows=tuple((row, difference_mark(row, axis)) for row in ordered),
+                )
+            )
     return panels
 
 
@@ -173,7 +195,9 @@ def cost_scatter(results: pd.DataFrame, group: ResultGroup, metric: str, axis: A
         axis: Of accuracy; it is set upright here.
     """
     costs = {model: cells[metric] for model, cells in cost_rows(results).items() if metric in cells}
-    both = [(row.model, costs[row.model], row.cells["accuracy"]) for row in group.rows if row.cells and row.model in costs]
+    both = [
+        (row.model, costs[row.model], row.cells["accuracy"]) for row in group.rows if row.cells and row.model in costs
+    ]
     both = [(model, cost, cell) for model, cost, cell in both if cost.value > 0]
     if len(both) < 2:
         return None
@@ -211,7 +235,8 @@ def spread_out(heights: Sequence[float]) -> list[float]:
 
 def linear_axis(low: float, high: float, *, text: Callable[[float], str], ceiling: float = math.inf) -> Axis:
     """A scale that holds both ends, with about five round steps of 1, 2 or 5 times a power of ten."""
-    span = high - low if high > low else abs(high) or 1.0
+    size = max(abs(low), abs(high), SMALLEST)
+    span = high - low if high - low > 1e-6 * size else size
     power = 10.0 ** math.floor(math.log10(span / 5))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= span / 5 * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -222,20 +247,20 @@ def linear_axis(low: float, high: float, *, text: Callable[[float], str], ceilin
 
 
 def logarithmic_axis(low: float, high: float) -> Axis:
-    """A scale over factors with ticks at 1, 2 and 5 times powers of ten, or at the powers alone where those are many."""
+    """A scale over factors with ticks at 1, 2 and 5 times powers of ten, or at the powers alone where they are many."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     factors = (1, 2, 5) if last - first <= 2 else (1,)
     values = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
     start = max(value for value in values if value <= low * 1.001)
     stop = min((value for value in values if value >= high * 0.999), default=10.0**last)
     bare = Axis(low=start, high=max(stop, start * 2), logarithmic=True)
-    ticks = tuple((bare.place(value), quantity(value)) for value in values if start <= value <= bare.high)
+    ticks = tuple((bare.place(value), _quantity_tick(value)) for value in values if start <= value <= bare.high)
     return Axis(low=bare.low, high=bare.high, ticks=ticks, logarithmic=True)
 
 
 def _cost_axis(cells: Sequence[Cell]) -> Axis:
     low, high = _reach(cells)
-    return logarithmic_axis(low, high) if high > 8 * low > 0 else linear_axis(0.0, high, text=quantity)
+    return logarithmic_axis(low, high) if high > 8 * low > 0 else linear_axis(0.0, high, text=_quantity_tick)
 
 
 def _reach(rows: Iterable[Any], value: str = "value") -> tuple[float, float]:
@@ -263,6 +288,10 @@ def _height(place: float) -> float:
 
 def _percent_tick(value: float) -> str:
     return f"{round(100 * value, 6):g}%"
+
+
+def _quantity_tick(value: float) -> str:
+    return re.sub(r"\.?0+(?=\s|$)", "", text) if "." in (text := quantity(value)) else text
 
 
 def _points_tick(value: float) -> str:

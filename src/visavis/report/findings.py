@@ -22,35 +22,26 @@ from visavis.report.words import (
 if TYPE_CHECKING:
     import pandas as pd
 
-IN_WORDS = {
-    "naming": "naming without examples",
-    "linear_probe": "with a linear probe",
-    "knn": "with nearest neighbours",
-    "zero_shot": "by zero-shot",
-    "classifier": "by its own classifier",
-}
-
 
 def split_verdict(verdict: str) -> tuple[str, str]:
     """The first sentence, and the rest."""
-    first, _, rest = re.sub(r"([.!?])\s+", r"\1\n", verdict.strip(), count=1).partition("\n")
-    return first, rest
+    first, *rest = re.split(r"(?<=[.!?])\s+", verdict.strip(), maxsplit=1)
+    return first, "".join(rest)
 
 
 def accuracy_title(group: ResultGroup) -> str:
     """Who leads a measure, or that nobody does."""
     rows = [row for row in group.rows if "accuracy" in row.cells]
-    where = IN_WORDS.get(group.measure, group.measure.replace("_", " "))
+    name = measure_name(group.measure)
     best = rows[0].cells["accuracy"]
     if len(rows) == 1:
-        return f"{visible(rows[0].model)} gets {percent(best.value)}% right {where}"
+        return f"{name}: {visible(rows[0].model)} gets {percent(best.value)}% right"
     first = [row.model for row in rows if row.tie_group == 1]
     if len(first) == 1:
-        return f"{visible(first[0])} is best {where}: {percent(best.value)}% right"
+        return f"{name}: {visible(first[0])} is best, with {percent(best.value)}% right"
     if not first:
-        return f"Accuracy {where}"
-    whose = "the models" if len(first) == len(rows) > 2 else listed(first)
-    return f"{count(best.n)} images cannot tell {whose} apart {where}"
+        return name
+    return f"{name}: {count(best.n)} images cannot tell {visible(first[0])} from {listed(first[1:])}"
 
 
 def effects_title(effects: pd.DataFrame, view: str, measure: str) -> str:
@@ -89,9 +80,8 @@ def gallery_title(predictions: pd.DataFrame, first: tuple[str, str]) -> str:
 
 
 def views_title(groups: Sequence[ResultGroup]) -> str:
-    """The best model of each view."""
+    """Whether one model has the highest accuracy under all views."""
     best = {group.rows[0].model for group in groups}
-    views = listed([group.view for group in groups])
     if len(best) == 1:
-        return f"{visible(next(iter(best)))} comes first under {views}"
-    return f"Which model comes first depends on the view: {views}"
+        return f"{visible(next(iter(best)))} scores highest under all {len(groups)} views"
+    return "Which model scores highest depends on how the images are shown"

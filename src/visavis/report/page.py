@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PICTURES = 24
-PICTURES_AT_FIRST = 12
+PICTURES_AT_FIRST = 9
 WIDEST_CLASSES = 40
 HARDEST_CLASSES = 10
 FILTERS = (
@@ -75,16 +76,19 @@ def render(tables: ReportTables) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    numbers = figures.number_models(tables.protocol.get("models", ()), tables.results, tables.predictions)
+    numbers = figures.number_models(tables.protocol, tables.results, tables.predictions)
     environment.filters.update({function.__name__: function for function in FILTERS})
     environment.filters.update(
         missing=words.is_missing,
         colour=lambda model: numbers[str(model)] % figures.COLOURS,
         mark=lambda model: figures.mark_of(numbers[str(model)]),
+        with_names=lambda text: words.with_names(text, numbers),
         number_of=lambda model: numbers[str(model)],
     )
     environment.tests["missing"] = words.is_missing
-    formats = {function.__name__: function for function in (words.percent, words.points, words.quantity, words.significant)}
+    formats = {
+        function.__name__: function for function in (words.percent, words.points, words.quantity, words.significant)
+    }
     environment.globals.update(formats, difference_mark=figures.difference_mark)
     style, script = (_text_of(environment, name) for name in ("style.css", "script.js"))
     return environment.get_template("page.html").render(
@@ -93,7 +97,7 @@ def render(tables: ReportTables) -> str:
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         marks=figures.MARKS,
         models=list(numbers),
-        **_contents(tables),
+        **_contents(tables, list(numbers)),
     )
 
 
@@ -110,15 +114,16 @@ def write_report(tables: ReportTables, path: Path) -> Path:
         temporary.write_bytes(page)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise VisavisError(
-            f"Cannot write the report to {str(path)!r}: {error.strerror or error}. Free some space or choose another place, "
-            "then draw it again with `visavis report`."
+            f"Cannot write the report to {str(path)!r}: {error.strerror or error}. Free some space or choose another "
+            "place, then draw it again with `visavis report`."
         ) from error
     return path
 
 
-def _contents(tables: ReportTables) -> dict[str, Any]:
+def _contents(tables: ReportTables, models: list[str]) -> dict[str, Any]:
     """Everything the template shows, section by section."""
     protocol, results = tables.protocol, tables.results
     empty_cells = protocol.get("empty_cells", [])
@@ -143,8 +148,8 @@ def _contents(tables: ReportTables) -> dict[str, Any]:
         "how": words.HOW,
         **_opening(protocol),
         **_accuracy(tables, groups, first),
-        **_pictures(tables, first),
-        **_pairs_and_effects(tables, first),
+        **_pictures(tables, first, models),
+        **_pairs_and_effects(tables, groups, first),
         **_classes(tables.predictions, first),
         **_closing(protocol, groups),
     }
@@ -156,7 +161,7 @@ def _opening(protocol: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _accuracy(tables: ReportTables, groups: list[ResultGroup], first: tuple[str, str]) -> dict[str, Any]:
-    """The interval plots, one for the first view and one for the headline's measure under all views, and the scatters."""
+    """The interval plots, of the first view and of the headline's measure under all views, and the scatter plots."""
     plotted = plotted_groups(groups)
     if not plotted:
         return {"axis": None, "panels": [], "view_panels": [], "scatters": []}
@@ -175,16 +180,16 @@ def _accuracy(tables: ReportTables, groups: list[ResultGroup], first: tuple[str,
     }
 
 
-def _pictures(tables: ReportTables, first: tuple[str, str]) -> dict[str, Any]:
-    pictures = disagreements(tables.predictions, tables.thumbnails, first, PICTURES)
+def _pictures(tables: ReportTables, first: tuple[str, str], models: list[str]) -> dict[str, Any]:
+    pictures = disagreements(tables.predictions, tables.thumbnails, first, models, PICTURES)
     return {
         "gallery_title": findings.gallery_title(tables.predictions, first),
         "picture_groups": [pictures[:PICTURES_AT_FIRST], pictures[PICTURES_AT_FIRST:]],
     }
 
 
-def _pairs_and_effects(tables: ReportTables, first: tuple[str, str]) -> dict[str, Any]:
-    contents: dict[str, Any] = {"pairs": pair_groups(tables.pairs, first), "effects": []}
+def _pairs_and_effects(tables: ReportTables, groups: list[ResultGroup], first: tuple[str, str]) -> dict[str, Any]:
+    contents: dict[str, Any] = {"pairs": pair_groups(tables.pairs, groups, first), "effects": []}
     if not tables.pairs.empty:
         contents["pair_axis"] = figures.difference_axis(tables.pairs)
     if not tables.effects.empty:

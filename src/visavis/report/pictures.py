@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,12 +47,17 @@ class Picture:
 
 
 def disagreements(
-    predictions: pd.DataFrame, thumbnails: pd.DataFrame, first: tuple[str, str], limit: int
+    predictions: pd.DataFrame,
+    thumbnails: pd.DataFrame,
+    first: tuple[str, str],
+    models: Sequence[str],
+    limit: int,
 ) -> list[Picture]:
     """The thumbnails on which models disagree, the surest disagreements first, those under `first` before all others.
 
     A disagreement counts by the confidence of the surest right answer times that of the surest wrong one. Each picture
-    is shown once: under `first`, a (view, measure), where its models disagree there, else where they do most surely.
+    is shown once: under `first`, a (view, measure), where its models disagree there, else where they do most surely;
+    answers stand in the order of `models`.
     """
     if thumbnails.empty:
         return []
@@ -70,7 +76,7 @@ def disagreements(
                 uri=data_uri(thumbnail["image"]),
                 view=str(row.view),
                 measure=str(row.measure),
-                answers=_answers(decisions[decisions["sample"] == row.sample]),
+                answers=_answers(decisions[decisions["sample"] == row.sample], models),
             )
         )
     return pictures
@@ -106,13 +112,14 @@ def data_uri(image: object) -> str:
     return ""
 
 
-def _answers(decisions: pd.DataFrame) -> tuple[Answer, ...]:
-    return tuple(
+def _answers(decisions: pd.DataFrame, models: Sequence[str]) -> tuple[Answer, ...]:
+    answers = (
         Answer(
-            model=str(row.model),
-            predicted=str(row.predicted),
-            confidence=float("nan") if is_missing(row.confidence) else float(row.confidence),
-            right=None if is_missing(row.label) else bool(row.predicted == row.label),
+            model=str(row["model"]),
+            predicted=str(row["predicted"]),
+            confidence=float("nan") if is_missing(row["confidence"]) else float(row["confidence"]),
+            right=None if is_missing(row["label"]) else bool(row["predicted"] == row["label"]),
         )
-        for row in decisions.itertuples()
+        for row in decisions.to_dict("records")
     )
+    return tuple(sorted(answers, key=lambda answer: models.index(answer.model)))

@@ -40,13 +40,24 @@ def facts(protocol: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Views", setting(arguments.get("views", ()))),
         ("Fingerprint of the data", visible(data["fingerprint"]) if data.get("fingerprint") else ""),
         ("Intervals", _intervals(bootstrap)),
-        ("Tests", "exact McNemar test of each pair on the same images, adjusted after Holm for the pairs of its measure"),
-        ("Tie groups", "from best to worst; a model joins the group of its first while the adjusted p stays at 0.05 or above"),
+        (
+            "Tests",
+            "exact McNemar test of each pair on the same images, adjusted after Holm for the pairs of its measure",
+        ),
+        (
+            "Tie groups",
+            "from best to worst; a model joins the group of its first while the adjusted p stays at 0.05 or above",
+        ),
         ("Seed", setting(protocol["seed"]) if "seed" in protocol else ""),
         ("Machine", setting(protocol.get("machine", {}))),
         ("Packages", setting(protocol.get("packages", {}))),
         ("Seconds taken", setting(protocol.get("seconds", {}))),
-        ("Made", f"{date(protocol['created'])}, visavis {visible(protocol.get('visavis'))}" if protocol.get("created") else ""),
+        (
+            "Made",
+            f"{date(protocol['created'])}, visavis {visible(protocol.get('visavis'))}"
+            if protocol.get("created")
+            else "",
+        ),
     ]
     return [(term, text) for term, text in found if text]
 
@@ -58,7 +69,7 @@ def how_measured(protocol: Mapping[str, Any], taken: Sequence[str]) -> list[Meas
         MeasureFact(
             name=measure_name(measure),
             how=HOW.get(measure, ""),
-            settings=tuple((key, setting(value)) for key, value in settings.get(measure, {}).items() if value),
+            settings=tuple((key, _setting(key, value)) for key, value in settings.get(measure, {}).items() if value),
         )
         for measure in in_order([*taken, *(name for name in settings if settings[name].get("templates"))])
     ]
@@ -67,6 +78,15 @@ def how_measured(protocol: Mapping[str, Any], taken: Sequence[str]) -> list[Meas
 def model_columns(models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The keys that at least one model has, with their heads, in the order of MODEL_COLUMNS."""
     return {key: head for key, head in MODEL_COLUMNS.items() if any(model.get(key) for model in models)}
+
+
+def _setting(key: str, value: Any) -> str:
+    """Prompts in quotes; what was chosen for each model, said once where it is the same for all."""
+    if key == "templates":
+        return ", ".join(f"“{visible(template)}”" for template in value)
+    if isinstance(value, dict) and len(value) > 1 and len({setting(entry) for entry in value.values()}) == 1:
+        return f"{setting(next(iter(value.values())))} for each of {len(value)} models"
+    return setting(value)
 
 
 def _data(data: Mapping[str, Any]) -> str:
@@ -84,7 +104,5 @@ def _intervals(bootstrap: Mapping[str, Any]) -> str:
     if not bootstrap:
         return ""
     level, draws = bootstrap.get("level", 0.95), bootstrap.get("draws")
-    return (
-        f"{100 * level:g}%, by bootstrap over images{f' ({draws:,} resamples)' if draws else ''}, stratified by class, with "
-        "the same resamples for all models"
-    )
+    resamples = f" ({draws:,} resamples)" if draws else ""
+    return f"{100 * level:g}%, by bootstrap over images{resamples}, within classes (small ones pooled), the same for all models"

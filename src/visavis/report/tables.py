@@ -127,17 +127,18 @@ def plotted_groups(groups: Sequence[ResultGroup]) -> list[ResultGroup]:
     return first
 
 
-def pair_groups(pairs: pd.DataFrame, first: tuple[str, str]) -> list[PairGroup]:
-    """Pairs by view and measure, those of the headline first; at most LONGEST_TABLE of each."""
-    groups = []
-    for view in dict.fromkeys(pairs["view"]):
-        for measure in in_order(pairs["measure"]):
-            own = pairs[(pairs["view"] == view) & (pairs["measure"] == measure)]
-            rows = tuple(own.head(LONGEST_TABLE).itertuples(index=False))
-            if rows:
-                group = PairGroup(view=view, measure=measure, rows=rows, left_out=len(own) - len(rows))
-                groups.append(group)
-    return sorted(groups, key=lambda group: (group.view, group.measure) != first)
+def pair_groups(pairs: pd.DataFrame, groups: Sequence[ResultGroup], first: tuple[str, str]) -> list[PairGroup]:
+    """Pairs by view and measure, those of the headline first, the best models' first; at most LONGEST_TABLE of each."""
+    found = []
+    for group in groups:
+        own = pairs[(pairs["view"] == group.view) & (pairs["measure"] == group.measure)]
+        place = {row.model: number for number, row in enumerate(group.rows)}
+        rows = sorted(own.itertuples(index=False), key=lambda pair: (place[pair.model_a], place[pair.model_b]))
+        shown = tuple(rows[:LONGEST_TABLE])
+        if shown:
+            left_out = len(rows) - len(shown)
+            found.append(PairGroup(view=group.view, measure=group.measure, rows=shown, left_out=left_out))
+    return sorted(found, key=lambda group: (group.view, group.measure) != first)
 
 
 def cost_rows(results: pd.DataFrame) -> dict[str, dict[str, Cell]]:
@@ -146,7 +147,7 @@ def cost_rows(results: pd.DataFrame) -> dict[str, dict[str, Cell]]:
     metrics = [*COSTS, *(name for name in dict.fromkeys(costs["metric"]) if name not in COSTS)]
     rows = {}
     for model, own in costs.groupby("model", sort=False):
-        cells = {row.metric: _cell(row) for row in own.itertuples()}
+        cells = {str(row.metric): _cell(row) for row in own.itertuples()}
         rows[str(model)] = {metric: cells[metric] for metric in metrics if metric in cells}
     return rows
 
@@ -203,7 +204,7 @@ def _result_row(model: str, metrics: pd.DataFrame) -> ResultRow:
     group = metrics.loc[metrics["metric"] == "accuracy", "tie_group"].dropna()
     return ResultRow(
         model=model,
-        cells={row.metric: _cell(row) for row in metrics.itertuples()},
+        cells={str(row.metric): _cell(row) for row in metrics.itertuples()},
         tie_group=int(group.iloc[0]) if len(group) else None,
     )
 

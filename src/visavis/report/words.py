@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup
+
 LONGEST_TEXT = 200  # characters of a name that are shown
+LONGEST_UNBROKEN = 30  # characters of a model's name that stay on one line, even on a phone
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 
@@ -25,7 +30,7 @@ HOW = {
     "zero_shot": "the image goes to the class whose name, written into prompts, has the nearest text vector",
     "classifier": "the output layer that a supervised model was trained with, over the data's classes alone",
 }
-METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "accuracy@5": "Accuracy among five"}
+METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "accuracy@5": "Among first five"}
 COSTS = {
     "params": "Parameters",
     "macs": "MACs, one image",
@@ -39,7 +44,7 @@ EFFECTS = {"architecture": "Architecture", "training": "Training signal", "inter
 def visible(text: object) -> str:
     """Text from outside, fit for one line of a page: escaping is the template's work, this is the rest.
 
-    Control characters become visible symbols, direction overrides and halves of surrogate pairs (from file names that
+    Control characters become visible, direction overrides and halves of surrogate pairs (from file names that
     are not Unicode) the replacement character, and what is longer than LONGEST_TEXT is cut. Missing texts are a dash.
     """
     if is_missing(text):
@@ -51,6 +56,19 @@ def visible(text: object) -> str:
 def visible_lines(text: object) -> str:
     """`visible` for long texts of our own making, such as a verdict with names in it: nothing is cut."""
     return "".join(map(_visible_character, str(text)))
+
+
+def with_names(text: object, names: Iterable[str]) -> Markup:
+    """A sentence as HTML in which models' names stay whole at the end of a line and keep their own direction."""
+    shown = [visible(name) for name in names]
+    pattern = "|".join(re.escape(name) for name in sorted(shown, key=len, reverse=True)) or "(?!)"
+    pieces = re.split(f"({pattern})", visible_lines(text))
+    whole, loose = Markup('<bdi class="name">{}</bdi>'), Markup("<bdi>{}</bdi>")
+    marked = [
+        (whole if len(piece) <= LONGEST_UNBROKEN else loose).format(piece) if number % 2 else piece
+        for number, piece in enumerate(pieces)
+    ]
+    return Markup("").join(marked)
 
 
 def is_missing(value: object) -> bool:
@@ -126,7 +144,8 @@ def significant(number: float) -> str:
         return NOTHING
     if number == 0:
         return "0"
-    decimals = max(0, 2 - math.floor(math.log10(abs(number))))
+    rounded = float(f"{number:.2e}")  # 0.9996 is 1.00, not 1.000
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded))))
     return f"{number:,.{decimals}f}"
 
 
@@ -147,7 +166,7 @@ def date(iso: object) -> str:
 
 
 def listed(names: list[str] | tuple[str, ...]) -> str:
-    """ "a", "a and b", "a, b and c"; with more than four, the first three and how many more."""
+    """Names in a sentence: "a", "a and b", "a, b and c"; of more than four, the first three and how many more."""
     shown = [visible(name) for name in names]
     if len(shown) > 4:
         return f"{', '.join(shown[:3])} and {len(shown) - 3} more"
@@ -155,7 +174,7 @@ def listed(names: list[str] | tuple[str, ...]) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """ "1 image", "2 images", "2 classes"."""
+    """A counted noun: "1 image", "2 images", "2 classes"."""
     if number == 1:
         return f"1 {noun}"
     return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
@@ -176,7 +195,7 @@ def _visible_character(character: str) -> str:
     if character in "\n\r\u2028\u2029":
         return "↵"
     if code < 0x20:
-        return chr(0x2400 + code)  # the block of control pictures
+        return "\\t" if character == "\t" else f"\\x{code:02x}"
     if 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069:
         return "\N{REPLACEMENT CHARACTER}"
     return character

@@ -90,18 +90,15 @@ def compare(
         VisavisError: No image could be read, or the disk is full.
     """
     started = time.monotonic()
-    if not models:
-        raise UsageError("No model was named. Give one or more, for instance: resnet-mini.emoji RN-mini.emoji")
-    if len(set(models)) < len(models):
-        raise UsageError(f"A model is named twice in {', '.join(models)}. Name each once.")
+    _check_lists(models, views, templates)
     arguments = {
         "models": list(models), "data": str(data), "views": list(views), "templates": list(templates or ()),
         "test_fraction": test_fraction, "seed": seed,
     }  # fmt: skip
     chosen_views = tuple(parse_view(name) for name in views)
+    encoders = tuple(load(name) for name in models)
     if out is not None:
         claim_folder(Path(out), arguments)
-    encoders = tuple(load(name) for name in models)
     read = read_dataset(data, progress=lambda done, total: progress("reading images", done, total))
     parted = split(read, test_fraction=test_fraction, seed=seed)
     require_classes(parted)
@@ -122,6 +119,20 @@ def compare(
     return study
 
 
+def _check_lists(models: Sequence[str], views: Sequence[str], templates: Sequence[str] | None) -> None:
+    for what, given in (("models", models), ("views", views), ("templates", templates)):
+        if isinstance(given, str):
+            raise UsageError(f"{what} must be a list: [{given!r}].")
+    if not models:
+        raise UsageError("No model was named. Give one or more, for instance resnet-mini.emoji and RN-mini.emoji.")
+    for what, names in (("model", models), ("view", views)):
+        if len(set(names)) < len(names):
+            raise UsageError(f"A {what} is named twice in {', '.join(names)}. Name each once.")
+    for template in templates or ():
+        if "{}" not in template:
+            raise UsageError(f"The prompt template {template!r} has no {{}} where the class name goes.")
+
+
 def claim_folder(out: Path, arguments: dict[str, Any]) -> None:
     """Checks, before hours of work, that the study can be written there and overwrites nothing else."""
     try:
@@ -133,19 +144,18 @@ def claim_folder(out: Path, arguments: dict[str, Any]) -> None:
             return
         if not (out / PROTOCOL).is_file():
             raise UsageError(
-                f"{str(out)!r} already holds other files ({others[0].name!r} for one). Choose another --out for the study."
+                f"{str(out)!r} already holds other files ({others[0].name!r} for one). Choose another --out."
             )
-        before = json.loads((out / PROTOCOL).read_text("utf-8")).get("arguments")
+        saved = json.loads((out / PROTOCOL).read_text("utf-8"))
     except (OSError, ValueError) as error:
         if isinstance(error, UsageError):
             raise
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{str(out)!r} cannot hold the study: {reason}. Choose another --out.") from error
+    before = saved.get("arguments") if isinstance(saved, dict) else None
     if before != arguments:
-        raise UsageError(
-            f"{str(out)!r} holds another study, of {before.get('data') if before else 'unknown data'}. Choose another "
-            "--out, or delete that folder."
-        )
+        of = before.get("data") if isinstance(before, dict) else "unknown data"
+        raise UsageError(f"{str(out)!r} holds another study, of {of}. Choose another --out, or delete that folder.")
 
 
 def run_measures(plan: Plan, progress: ShowProgress) -> Findings:

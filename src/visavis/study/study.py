@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visavis.errors import UsageError, VisavisError
+from visavis.zoo.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,21 +45,22 @@ class Study:
         return str(self.protocol["verdict"])
 
     def save(self, out: Path) -> None:
-        """Writes tables, protocol and report; each file is whole at any moment. Raises VisavisError (disk full)."""
+        """Writes tables and protocol, all or none of them, then the report. Raises VisavisError (disk full)."""
+        text = json.dumps(self.protocol, indent=1, ensure_ascii=False)
         writers: dict[str, Callable[[Path], Any]] = {
+            # first written, last put in place; a path that is no Unicode becomes JSON's own \\udc.. escapes
+            PROTOCOL: lambda path: path.write_text(text, "utf-8", "backslashreplace"),
             "results.csv": lambda path: self.results.to_csv(path, index=False),
             "pairs.csv": lambda path: self.pairs.to_csv(path, index=False),
             "effects.csv": lambda path: self.effects.to_csv(path, index=False),
             "predictions.parquet": lambda path: self.predictions.to_parquet(path, index=False),
             "thumbnails.parquet": lambda path: self.thumbnails.to_parquet(path, index=False),
-            PROTOCOL: lambda path: path.write_text(json.dumps(self.protocol, indent=1, ensure_ascii=False), "utf-8"),
         }
         try:
             out.mkdir(parents=True, exist_ok=True)
-            for name, write in writers.items():
-                temporary = out / f".{name}.tmp"
-                write(temporary)
-                os.replace(temporary, out / name)
+            with contextlib.ExitStack() as whole:
+                for name, write in writers.items():
+                    write(whole.enter_context(replacing(out / name)))
         except OSError as error:
             raise VisavisError(
                 f"Cannot write the study to {str(out)!r}: {error.strerror or error}. Free some space or choose another "
@@ -92,9 +94,9 @@ def load_study(folder: str | Path) -> Study:
         )
     try:
         return Study(
-            results=pd.read_csv(folder / "results.csv", keep_default_na=False, na_values={"value": [""], **_NUMBERS}),
-            pairs=pd.read_csv(folder / "pairs.csv", keep_default_na=False, na_values=_NUMBERS),
-            effects=pd.read_csv(folder / "effects.csv", keep_default_na=False, na_values=_NUMBERS),
+            results=_read_csv(folder / "results.csv"),
+            pairs=_read_csv(folder / "pairs.csv"),
+            effects=_read_csv(folder / "effects.csv"),
             predictions=pd.read_parquet(folder / "predictions.parquet"),
             thumbnails=pd.read_parquet(folder / "thumbnails.parquet"),
             protocol=json.loads((folder / PROTOCOL).read_text("utf-8")),
@@ -105,18 +107,16 @@ def load_study(folder: str | Path) -> Study:
         ) from error
 
 
-# Empty cells of these columns are missing numbers; an empty text elsewhere is a text.
-_NUMBERS = {
-    name: [""]
-    for name in (
-        "low",
-        "high",
-        "n",
-        "draw_low",
-        "draw_high",
-        "tie_group",
-        "difference",
-        "p_value",
-        "p_adjusted",
+def _read_csv(path: Path) -> pd.DataFrame:
+    """A table of ours; an empty cell is a missing number in a column of numbers, elsewhere an empty text."""
+    import pandas as pd
+
+    return pd.read_csv(
+        path,
+        dtype=dict.fromkeys(("model", "model_a", "model_b"), str),  # a file called 007 is no number
+        keep_default_na=False,
+        na_values={name: [""] for name in _NUMBERS},
     )
-}
+
+
+_NUMBERS = ("value", "low", "high", "n", "draw_low", "draw_high", "tie_group", "difference", "p_value", "p_adjusted")

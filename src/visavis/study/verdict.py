@@ -113,6 +113,8 @@ def _what_would_tell(lead: Lead | None, whom: str) -> str:
     """About how many images would; or why no number is given."""
     if lead is None:
         return "they were asked about different images"
+    if lead.difference < 0:
+        return "of the images that both were asked, the second is right on more"
     if lead.discordant == 0:
         return f"{whom.strip() or 'they'} are right on the same images"
     if lead.images_that_would_do is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def find_checkpoint(name: str | Path, weights: str | None = "auto", seed: int = 
     if weights != "auto":
         raise UsageError(f"weights must be 'auto' or None, not {weights!r}. To load a file, give its path as the name.")
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # Path.is_file raises where a name is too long to be one
         return read_checkpoint(path)
     if str(name) in EMBEDDED:
         with resources.as_file(resources.files("visavis.zoo") / "weights" / f"{name}.safetensors") as file:

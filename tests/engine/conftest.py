@@ -1,0 +1,85 @@
+"""Networks of a few thousand weights, and pictures."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visavis.data.dataset import Sample, sample_id
+from visavis.engine.encoder import Encoder
+from visavis.models.clip import CLIPConfig
+from visavis.models.clip_resnet import CLIPResNetConfig
+from visavis.models.clip_vit import CLIPViTConfig
+from visavis.models.resnet import ResNetConfig
+from visavis.models.text import TextConfig
+from visavis.models.vit import ViTConfig
+from visavis.zoo.architectures import Config, build_model
+from visavis.zoo.checkpoint import Checkpoint
+from visavis.zoo.preprocess import Preprocess
+
+TEXT = TextConfig(context_length=16, vocab_size=600, width=16, layers=1, heads=2, embed_dim=6)
+CONFIGS = {
+    "supervised-resnet": ResNetConfig(
+        block="bottleneck", layers=(1, 1, 1, 1), width=4, image_size=32, num_classes=3
+    ),
+    "supervised-vit": ViTConfig(image_size=32, patch_size=8, width=16, layers=1, heads=2, num_classes=3),
+    "clip-resnet": CLIPConfig(
+        visual=CLIPResNetConfig(layers=(1, 1, 1, 1), width=4, image_size=32, embed_dim=6), text=TEXT
+    ),
+    "clip-vit": CLIPConfig(
+        visual=CLIPViTConfig(image_size=32, patch_size=8, width=16, layers=1, heads=2, embed_dim=6), text=TEXT
+    ),
+}
+
+
+def make_encoder(family: str, seed: int = 0, **preprocess) -> Encoder:
+    config: Config = CONFIGS[family]
+    return Encoder(
+        f"tiny {family}",
+        Checkpoint(
+            config=config,
+            preprocess=Preprocess(**{"image_size": 32, "resize": 32, **preprocess}),
+            state=build_model(config, seed=seed).state_dict(),
+            class_names=("a", "b", "c") if family.startswith("supervised") else None,
+        ),
+    )
+
+
+@pytest.fixture(params=CONFIGS)
+def encoder(request) -> Encoder:
+    return make_encoder(request.param)
+
+
+@pytest.fixture
+def clip() -> Encoder:
+    return make_encoder("clip-vit")
+
+
+@pytest.fixture
+def make():
+    return make_encoder
+
+
+@pytest.fixture(scope="session")
+def arrays() -> list[np.ndarray]:
+    """Seven pictures of different sizes."""
+    random = np.random.default_rng(0)
+    sizes = [(32, 32), (40, 33), (20, 50), (32, 64), (7, 7), (33, 32), (100, 90)]
+    return [random.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in sizes]
+
+
+@pytest.fixture(scope="session")
+def samples(arrays) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(id=sample_id(png(array), str(number)), name=str(number), data=png(array))
+        for number, array in enumerate(arrays)
+    )
+
+
+def png(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(array).save(stream, "PNG")
+    return stream.getvalue()
