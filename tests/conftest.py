@@ -52,7 +52,7 @@ def animated_gif(good: bytes) -> bytes:
 UNUSABLE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "plain/zero.png": (lambda good: b"", "empty"),
     "plain/cut 🦊.png": (lambda good: good[: len(good) // 2], "truncated"),
-    "plain/huge.png": (huge_png, "too large: 30000 x 30000"),
+    "plain/huge.png": (huge_png, "too large: the limit is 89 million pixels"),
     "two  words/animated.gif": (animated_gif, "animated"),
     "two  words/text <b>.jpg": (lambda good: b"these are words", "not an image: text"),
     "🦊 fox/web\npage.png": (lambda good: b"<html></html>", "not an image: a web page"),
@@ -191,9 +191,20 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def class_names() -> tuple[str, ...]:
+    return CLASSES
+
+
+@pytest.fixture(scope="session")
+def unusable() -> dict[str, str]:
+    """Of each file in `messy` that cannot be used, a part of the reason."""
+    return {place: reason for place, (_, reason) in UNUSABLE.items()}
+
+
+@pytest.fixture(scope="session")
 def messy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same pictures with hostile file names, among files that cannot be used; see `UNUSABLE`."""
-    folder = tmp_path_factory.mktemp("messy photos") / "it's <i>mine</i>".replace("/", "∕")
+    """The same pictures with hostile file names, among files that cannot be used: `UNUSABLE`."""
+    folder = tmp_path_factory.mktemp("messy photos") / "it's <i>mine<i>"
     for name, colour in zip(CLASSES, COLOURS, strict=True):
         draw_class(folder / name, colour, count=8)
     for number, name in enumerate(FILE_NAMES):

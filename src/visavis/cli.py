@@ -23,6 +23,7 @@ app = App(
     help="Image encoders face to face: supervised ResNets, CLIP ResNets and CLIP Vision Transformers, on your images.",
     help_epilogue="Try `visavis demo`, then `visavis compare resnet-mini.emoji RN-mini.emoji --data photos/`.",
     help_format="plaintext",
+    default_parameter=Parameter(negative=()),  # no --empty-view beside --view
 )
 out_console = Console(highlight=False, emoji=False)  # a name such as :cat: stays as it is
 err_console = Console(stderr=True, highlight=False, emoji=False)

@@ -26,6 +26,13 @@ def test_a_class_of_no_probability_stands_last():
     assert table["rank"].tolist() == [4]
 
 
+def test_of_many_equal_classes_the_first_named_stands_first():
+    classes = [f"class {index}" for index in range(100)]
+    table = predictions_from_scores(np.full((100, 100), 0.01), classes, classes)
+    assert table["predicted"].unique().tolist() == ["class 0"]
+    assert table["rank"].tolist() == list(range(1, 101))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_vectors_that_are_no_numbers_are_refused(value):
     require_finite(np.ones((2, 3), np.float32))

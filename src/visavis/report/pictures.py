@@ -62,13 +62,10 @@ def disagreements(
     if thumbnails.empty:
         return []
     shown = thumbnails.drop_duplicates("sample").set_index("sample")
-    weights = disagreement(predictions[predictions["sample"].isin(shown.index)]).reset_index()
-    weights["later"] = (weights["view"] != first[0]) | (weights["measure"] != first[1])
-    weights = weights.sort_values(["later", "weight"], ascending=[True, False], kind="stable")
     pictures = []
-    for row in weights.drop_duplicates("sample").head(limit).itertuples():
+    for row in surest_disagreements(predictions[predictions["sample"].isin(shown.index)], first, limit).itertuples():
         thumbnail = shown.loc[row.sample]
-        decisions = main_run(predictions, row.view, row.measure)
+        decisions = main_run(predictions, str(row.view), str(row.measure))
         pictures.append(
             Picture(
                 name=str(thumbnail["name"]),
@@ -80,6 +77,17 @@ def disagreements(
             )
         )
     return pictures
+
+
+def surest_disagreements(predictions: pd.DataFrame, first: tuple[str, str], limit: int) -> pd.DataFrame:
+    """The samples on which models disagree most surely: sample, view, measure, weight, in the order they are shown.
+
+    Those that disagree under `first`, a (view, measure), stand before all others; each sample stands once.
+    """
+    weights = disagreement(predictions).reset_index()
+    weights["later"] = (weights["view"] != first[0]) | (weights["measure"] != first[1])
+    weights = weights.sort_values(["later", "weight"], ascending=[True, False], kind="stable")
+    return weights.drop_duplicates("sample").head(limit).drop(columns="later")
 
 
 def disagreement(predictions: pd.DataFrame) -> pd.Series:

@@ -105,4 +105,7 @@ def _intervals(bootstrap: Mapping[str, Any]) -> str:
         return ""
     level, draws = bootstrap.get("level", 0.95), bootstrap.get("draws")
     resamples = f" ({draws:,} resamples)" if draws else ""
-    return f"{100 * level:g}%, by bootstrap over images{resamples}, within classes (small ones pooled), the same for all models"
+    return (
+        f"{100 * level:g}%, by bootstrap over images{resamples}, within classes (small ones pooled), "
+        "the same resamples for all models"
+    )

@@ -250,7 +250,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         pairs=pairs,
         effects=effects,
         predictions=predictions,
-        thumbnails=gallery(predictions, test),
+        thumbnails=gallery(predictions, results, test),
         protocol=protocol,
     )
 

@@ -9,25 +9,16 @@ import pandas as pd
 
 from visavis.data.dataset import Sample
 from visavis.data.decoding import decode_image
+from visavis.report.pictures import surest_disagreements
+from visavis.report.tables import headline
 
 PICTURES = 48
 LONGEST_SIDE = 128  # pixels
 
 
-def gallery(predictions: pd.DataFrame, samples: Sequence[Sample], pictures: int = PICTURES) -> pd.DataFrame:
-    """Small copies of the pictures on which models disagree: sample, name, label, image (WebP bytes).
-
-    A disagreement counts by the confidence of the surest right answer times that of the surest wrong one, within one
-    measure and view.
-    """
-    decisions = predictions[predictions["draw"] == 0].copy()
-    decisions["right"] = decisions["predicted"] == decisions["label"]
-    keys = ["sample", "view", "measure"]
-    surest = decisions.groupby([*keys, "right"])["confidence"].max().unstack("right")
-    if True not in surest or False not in surest:
-        return pd.DataFrame(columns=["sample", "name", "label", "image"])
-    weight = (surest[True] * surest[False]).dropna().groupby("sample").max()
-    chosen = weight.sort_values(ascending=False, kind="stable").index[:pictures]
+def gallery(predictions: pd.DataFrame, results: pd.DataFrame, samples: Sequence[Sample]) -> pd.DataFrame:
+    """Small copies of the pictures on which models disagree: sample, name, label, image (WebP bytes)."""
+    chosen = surest_disagreements(predictions, headline(results), PICTURES)["sample"]
     by_id = {sample.id: sample for sample in samples}
     rows = [by_id[sample] for sample in chosen]
     return pd.DataFrame(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,12 +139,3 @@ def _check_fit(checkpoint: Checkpoint) -> None:
 def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
     """JSON knows no tuples: its lists become tuples again."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-
-
-def file_sha256(path: Path) -> str:
-    """The file's hash, the identity of its weights."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
