@@ -16,8 +16,8 @@ test: $(VENV)/.installed-test  ## run the test suite
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.installed-test  ## format, lint, types, layers
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests recipes .ci
+	$(BIN)/ruff check src tests recipes .ci
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -19,12 +19,15 @@ assert study["verdict"].strip(), "the verdict is empty"
 assert len(study["models"]) == 4 and not study["data"]["skipped"], study["models"]
 assert study["seconds"]["total"] <= 90, f"the demo took {study['seconds']['total']} s"
 assert set(effects["effect"]) == {"architecture", "training", "interaction"}, effects
-assert len(pairs) and pairs["p_adjusted"].between(0, 1).all()
+assert len(pairs)
+assert pairs["p_adjusted"].between(0, 1).all()
 
 accuracy = results[results["metric"] == "accuracy"].set_index(["model", "view", "measure"])
-recomputed = (predictions["predicted"] == predictions["label"]).groupby(
-    [predictions["model"], predictions["view"], predictions["measure"]]
-).mean()
+recomputed = (
+    (predictions["predicted"] == predictions["label"])
+    .groupby([predictions["model"], predictions["view"], predictions["measure"]])
+    .mean()
+)
 assert len(accuracy) == len(recomputed) > 0
 for key, value in recomputed.items():
     row = accuracy.loc[key]
@@ -33,4 +36,6 @@ for key, value in recomputed.items():
 
 naming = accuracy.xs("naming", level="measure")["value"]
 assert (naming > 20 / study["data"]["classes"]).all(), f"a model names no better than twenty times chance: {naming}"
-print(f"demo checked: {len(predictions)} predictions, {len(accuracy)} accuracies recomputed, report {size / 1e6:.2f} MB")
+print(
+    f"demo checked: {len(predictions)} predictions, {len(accuracy)} accuracies recomputed, report {size / 1e6:.2f} MB"
+)

@@ -26,7 +26,7 @@ CLASSES = (  # names that attack tables, pages and shells; a folder's name canno
     "two\nlines",
 )
 HEAD_CLASSES = (*CLASSES, "one more")
-FILE_NAMES = ("a b.png", "<script>alert(2)<script>.png", "🦊's \"den\".png", "two\nlines.png", "--out.png")
+FILE_NAMES = ("a b.png", "<script>alert(2)<script>.png", '🦊\'s "den".png', "two\nlines.png", "--out.png")
 BOTH_VIEWS = ("--view", "clean", "--view", "grayscale")
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40), (40, 200, 200), (200, 40, 200))
 
@@ -110,7 +110,7 @@ def visavis(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
             capture_output=True,
             encoding="utf-8",
             timeout=240,
-            preexec_fn=before,  # noqa: PLW1509  # limits are set there, and no thread of ours holds a lock it needs
+            preexec_fn=before,  # limits are set there, and no thread of ours holds a lock it needs
             check=False,
         )
         return Called(done.returncode, done.stdout, done.stderr)

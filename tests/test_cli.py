@@ -105,9 +105,7 @@ def test_the_command_in_the_study_repeats_it_to_the_byte(visavis, study_folder, 
 
 def test_a_report_is_drawn_again_without_torch(study_folder, tmp_path):
     drawn = tmp_path / "new folder" / "again.html"
-    subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, "report", str(study_folder), "--out", str(drawn)], check=True
-    )
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, "report", str(study_folder), "--out", str(drawn)], check=True)
     assert drawn.read_bytes() == (study_folder / "report.html").read_bytes()
 
 
@@ -184,9 +182,7 @@ def test_wrong_values(call, tmp_path, arguments, said):
 
 @pytest.mark.parametrize("fraction", ["0", "1", "-0.5", "nan"])
 def test_an_impossible_test_fraction(call, models, photos, tmp_path, fraction):
-    code, message = call(
-        "compare", models.resnet, "--data", photos, "--out", tmp_path, "--test-fraction", fraction
-    )
+    code, message = call("compare", models.resnet, "--data", photos, "--out", tmp_path, "--test-fraction", fraction)
     assert (code, "between 0 and 1" in message) == (2, True)
 
 

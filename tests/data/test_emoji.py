@@ -47,11 +47,7 @@ def rows() -> list[dict[str, Any]]:
         "subgroup",
         "same_pixels_as",
     ]
-    return [
-        row
-        for style in COUNTS
-        for row in pq.read_table(HOME / f"{style}.parquet", columns=columns).to_pylist()
-    ]
+    return [row for style in COUNTS for row in pq.read_table(HOME / f"{style}.parquet", columns=columns).to_pylist()]
 
 
 def codepoints(name: str, part: str) -> set[str]:
@@ -64,11 +60,7 @@ def styles(name: str, part: str) -> set[str]:
 
 def test_every_file_has_its_recorded_hash():
     recorded = dict(line.split()[::-1] for line in (HOME / "SHA256SUMS").read_text().splitlines())
-    assert (
-        recorded.keys()
-        == {f"{style}.parquet" for style in COUNTS}
-        == {p.name for p in HOME.glob("*.parquet")}
-    )
+    assert recorded.keys() == {f"{style}.parquet" for style in COUNTS} == {p.name for p in HOME.glob("*.parquet")}
     for name, digest in recorded.items():
         assert hashlib.sha256((HOME / name).read_bytes()).hexdigest() == digest, name
 
@@ -135,9 +127,7 @@ def test_about_a_fifth_of_the_concepts_is_held_out_everywhere(rows):
 
 def test_the_split_is_the_one_that_was_made_once():
     # made with split 1's salt, 2026-11; another salt or hash would let models be tested on what they were trained on
-    assert [
-        is_held_out(codes) for codes in ("1F600", "1F34E", "1F436", "2764", "1F697", "1F3E0")
-    ] == EXPECTED_SPLIT
+    assert [is_held_out(codes) for codes in ("1F600", "1F34E", "1F436", "2764", "1F697", "1F3E0")] == EXPECTED_SPLIT
     assert {name: counts(name) for name in TASKS} == EXPECTED_COUNTS
 
 
@@ -182,11 +172,7 @@ def test_no_test_picture_is_trained_on():
     for name in TASKS:
         dataset = read_emoji(name)
         own = {sample.data for sample in dataset.samples if sample.part == "train"}
-        tested = [
-            sample.name
-            for sample in dataset.samples
-            if sample.part == "test" and sample.data in own | trained
-        ]
+        tested = [sample.name for sample in dataset.samples if sample.part == "test" and sample.data in own | trained]
         assert tested == [], name
 
 
@@ -238,7 +224,5 @@ def test_pictures_are_64_pixels_on_white(rows, style):
 
 
 def test_an_unknown_name_offers_the_nearest():
-    with pytest.raises(
-        UsageError, match=r"Unknown embedded data set 'emoji-outlines'. Did you mean emoji-outline"
-    ):
+    with pytest.raises(UsageError, match=r"Unknown embedded data set 'emoji-outlines'. Did you mean emoji-outline"):
         read_emoji("emoji-outlines")

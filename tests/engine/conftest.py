@@ -22,9 +22,7 @@ from visavis.zoo.preprocess import Preprocess
 
 TEXT = TextConfig(context_length=16, vocab_size=600, width=16, layers=1, heads=2, embed_dim=6)
 CONFIGS = {
-    "supervised-resnet": ResNetConfig(
-        block="bottleneck", layers=(1, 1, 1, 1), width=4, image_size=32, num_classes=3
-    ),
+    "supervised-resnet": ResNetConfig(block="bottleneck", layers=(1, 1, 1, 1), width=4, image_size=32, num_classes=3),
     "supervised-vit": ViTConfig(image_size=32, patch_size=8, width=16, layers=1, heads=2, num_classes=3),
     "clip-resnet": CLIPConfig(
         visual=CLIPResNetConfig(layers=(1, 1, 1, 1), width=4, image_size=32, embed_dim=6), text=TEXT

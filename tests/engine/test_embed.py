@@ -57,9 +57,7 @@ def test_a_second_time_encodes_nothing_and_gives_the_same_bits(clip, make, sampl
     assert progress == [2, 1, 2, 1, 1]
     counted.clear()
     progress.clear()
-    again = embed(
-        make("clip-vit"), samples, CLEAN, tmp_path, progress.append
-    )  # another object, the same weights
+    again = embed(make("clip-vit"), samples, CLEAN, tmp_path, progress.append)  # another object, the same weights
     assert counted == []
     assert progress == [3, 3, 1]
     np.testing.assert_array_equal(first, again)
@@ -67,9 +65,7 @@ def test_a_second_time_encodes_nothing_and_gives_the_same_bits(clip, make, sampl
 
 
 def test_the_view_is_applied(clip, samples, arrays, tmp_path):
-    dark = View(
-        name="dark", about="half as bright", apply=lambda image: image.point(lambda value: value // 2)
-    )
+    dark = View(name="dark", about="half as bright", apply=lambda image: image.point(lambda value: value // 2))
     halved = [Image.fromarray(array // 2) for array in arrays]
     vectors = embed(clip, samples, dark, tmp_path)
     np.testing.assert_allclose(vectors, clip.encode_images(halved), atol=1e-5, rtol=1e-5)
@@ -152,9 +148,7 @@ def test_a_picture_that_vanished(clip, samples, tmp_path):
 @pytest.mark.parametrize("below", ["", "folder"])
 def test_a_cache_that_cannot_be_made(clip, samples, tmp_path, below):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(
-        VisavisError, match=r"Cannot keep embeddings in .*Free some space, or set VISAVIS_CACHE"
-    ):
+    with pytest.raises(VisavisError, match=r"Cannot keep embeddings in .*Free some space, or set VISAVIS_CACHE"):
         embed(clip, samples, CLEAN, tmp_path / "file" / below)
 
 

@@ -235,9 +235,7 @@ def test_classify(clip, arrays, tmp_path):
         array = arrays[0] if image == str(path) else arrays[1]
         logits = clip.encode_images([array], normalize=True)[0] @ clip.zero_shot_classifier(names).T / 0.07
         expected = np.exp(logits) / np.exp(logits).sum()
-        assert rows.set_index("label")["probability"].loc[names].to_numpy() == pytest.approx(
-            expected, abs=1e-5
-        )
+        assert rows.set_index("label")["probability"].loc[names].to_numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_fingerprints_tell_weights_and_preprocessing_apart(make):
@@ -260,9 +258,7 @@ def test_load_by_name_and_by_file(tmp_path, arrays):
     assert (fresh.name, fresh.family, fresh.embed_dim) == ("ViT-mini-8", "clip-vit", 128)
     path = tmp_path / "mine.safetensors"
     state = fresh.model.state_dict()
-    save_checkpoint(
-        path, Checkpoint(config=fresh.config, preprocess=fresh.preprocessing, state=state, about={"a": 1})
-    )
+    save_checkpoint(path, Checkpoint(config=fresh.config, preprocess=fresh.preprocessing, state=state, about={"a": 1}))
     loaded = load(path)
     assert loaded.about == {"a": 1}
     assert loaded.fingerprint == fresh.fingerprint

@@ -27,10 +27,12 @@ def test_a_class_of_no_probability_stands_last():
 
 
 def test_of_many_equal_classes_the_first_named_stands_first():
+    # Classes 1, 3, ... 99 have twice the probability of 0, 2, ... 98: they hold the ranks 1 to 50, the others the rest.
     classes = [f"class {index}" for index in range(100)]
-    table = predictions_from_scores(np.full((100, 100), 0.01), classes, classes)
-    assert table["predicted"].unique().tolist() == ["class 0"]
-    assert table["rank"].tolist() == list(range(1, 101))
+    table = predictions_from_scores(np.tile([1 / 150, 2 / 150], (100, 50)), classes, classes)
+    assert table["predicted"].unique().tolist() == ["class 1"]
+    assert table["rank"].tolist()[1::2] == list(range(1, 51))
+    assert table["rank"].tolist()[::2] == list(range(51, 101))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -21,9 +21,7 @@ from visavis.zoo.architectures import build_model, config_from_dict, config_to_d
 TEXT = TextConfig(context_length=9, vocab_size=20, width=16, layers=2, heads=2, embed_dim=6)
 END = 19
 TINY = {
-    "supervised-resnet": ResNetConfig(
-        block="bottleneck", layers=(1, 1, 1, 1), width=4, image_size=32, num_classes=3
-    ),
+    "supervised-resnet": ResNetConfig(block="bottleneck", layers=(1, 1, 1, 1), width=4, image_size=32, num_classes=3),
     "supervised-vit": ViTConfig(image_size=32, patch_size=8, width=16, layers=2, heads=2, num_classes=3),
     "clip-resnet": CLIPConfig(
         visual=CLIPResNetConfig(layers=(1, 1, 1, 1), width=4, image_size=32, embed_dim=6), text=TEXT
@@ -78,9 +76,7 @@ def test_the_feature_is_read_at_the_end_token_and_words_before_it_matter():
 
 
 def test_initial_deviations_of_the_text_tower():
-    model = TextTransformer(
-        TextConfig(context_length=77, vocab_size=2000, width=256, layers=2, heads=4, embed_dim=64)
-    )
+    model = TextTransformer(TextConfig(context_length=77, vocab_size=2000, width=256, layers=2, heads=4, embed_dim=64))
     model.init_weights(torch.Generator().manual_seed(0))
     # OpenAI's code: tokens 0.02, positions 0.01, projection width^-0.5 = 1/16
     for weight, std in (
@@ -150,11 +146,7 @@ def test_every_weight_and_buffer_is_initialised(config):
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.fill_(math.nan if tensor.is_floating_point() else -7)
     model.init_weights(torch.Generator().manual_seed(0))
-    left = [
-        name
-        for name, value in model.state_dict().items()
-        if not bool((value.isfinite() & (value != -7)).all())
-    ]
+    left = [name for name, value in model.state_dict().items() if not bool((value.isfinite() & (value != -7)).all())]
     assert left == []
 
 

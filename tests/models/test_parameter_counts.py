@@ -34,9 +34,7 @@ def test_published_counts(row):
     assert parameters(model) == int(row["params_total"])
     assert parameters(image_tower) == int(row["params_image"])
     if isinstance(model, CLIP):
-        assert parameters(model) - parameters(image_tower) - 1 == int(
-            row["params_text"]
-        )  # 1: the logit scale
+        assert parameters(model) - parameters(image_tower) - 1 == int(row["params_text"])  # 1: the logit scale
         assert len(model.text.transformer.blocks()) == int(row["transformer_blocks_text"])
     assert modules(image_tower, nn.Conv2d) == int(row["conv_layers"])
     assert modules(image_tower, nn.Linear) == int(row["linear_layers"])
@@ -74,10 +72,7 @@ def test_vit_l_14_336_has_more_positions_than_vit_l_14_and_nothing_else():
 
 def test_vit_large():
     assert parameters(outline_model(find_config("vit_large_patch16_224"))) == (
-        vit_parameters(224, 16, 1024, 24)
-        + 1024
-        + 1024 * 1000
-        + 1000  # with the patch embedding's bias and the head
+        vit_parameters(224, 16, 1024, 24) + 1024 + 1024 * 1000 + 1000  # with the patch embedding's bias and the head
     )
 
 
@@ -139,9 +134,7 @@ def vit_parameters(image_size: int, patch: int, width: int, layers: int) -> int:
 
 
 def clip_vit_parameters(image_size: int, patch: int, width: int, layers: int, embed_dim: int) -> int:
-    return (
-        vit_parameters(image_size, patch, width, layers) + 2 * width + width * embed_dim
-    )  # norm before, projection
+    return vit_parameters(image_size, patch, width, layers) + 2 * width + width * embed_dim  # norm before, projection
 
 
 def text_parameters(width: int, layers: int, embed_dim: int, vocabulary: int, context: int) -> int:

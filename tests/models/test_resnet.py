@@ -92,9 +92,7 @@ def test_he_initialisation():
             assert float(module.weight.detach().std()) == pytest.approx(std, rel=5 / math.sqrt(2 * count))
         if isinstance(module, nn.BatchNorm2d):
             assert bool((module.weight == 1).all() and (module.running_var == 1).all())
-            assert not any(
-                value.any() for value in (module.bias, module.running_mean, module.num_batches_tracked)
-            )
+            assert not any(value.any() for value in (module.bias, module.running_mean, module.num_batches_tracked))
 
 
 @pytest.mark.parametrize(

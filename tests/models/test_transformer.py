@@ -67,9 +67,7 @@ def test_attention_without_positions_does_not_care_for_order():
 def test_quickgelu_by_hand():
     # x / (1 + e^(-1.702 x)): e^-1.702 = 0.1823185, so 1 -> 0.8457958 and -1 -> -(1 - 0.8457958) = -0.1542042
     x = torch.tensor([-1.0, 0.0, 1.0, 100.0])
-    torch.testing.assert_close(
-        QuickGELU()(x), torch.tensor([-0.1542042, 0.0, 0.8457958, 100.0]), atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(QuickGELU()(x), torch.tensor([-0.1542042, 0.0, 0.8457958, 100.0]), atol=1e-6, rtol=0)
 
 
 def test_gelu_by_hand():

@@ -79,9 +79,7 @@ def test_clips_vit_norms_before_the_blocks_and_projects_after_them():
     for block in model.transformer.blocks():
         z = z + block.attn(norm(z, block.ln_1, 1e-5))
         z = z + block.mlp(norm(z, block.ln_2, 1e-5))
-    torch.testing.assert_close(
-        model(images), norm(z[:, 0], model.ln_post, 1e-5) @ model.proj, atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(model(images), norm(z[:, 0], model.ln_post, 1e-5) @ model.proj, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("config", [PLAIN, CLIPS], ids=["plain", "clip"])

@@ -92,9 +92,7 @@ def test_outlines_are_black_lines_on_white_at_the_edges():
     lines = outlines(half_black(1))[0, 0]
     assert float(lines[30, 20]) == 1  # inside, where nothing changes
     assert float(lines[30, 60]) == 1  # outside
-    assert (
-        float(lines[30, 31]) == float(lines[30, 32]) == 0
-    )  # both sides of the edge between columns 31 and 32
+    assert float(lines[30, 31]) == float(lines[30, 32]) == 0  # both sides of the edge between columns 31 and 32
 
 
 def test_shares_of_outlines():

@@ -107,8 +107,7 @@ def test_labels_alone_need_no_tokens(drawings):
 
 def test_the_test_part_is_never_trained_on(drawings):
     parted = tuple(
-        dataclasses.replace(sample, part="test" if sample.label == "thing 5" else "")
-        for sample in drawings.samples
+        dataclasses.replace(sample, part="test" if sample.label == "thing 5" else "") for sample in drawings.samples
     )
     data = load_training_set(Dataset(name="parted", samples=parted), PREPROCESS, None, nothing)
     assert len(data.pixels) == 10
@@ -124,9 +123,7 @@ def test_images_without_label_count_by_their_caption(drawings):
 def test_data_that_cannot_be_trained_on(drawings, monkeypatch):
     nameless = tuple(dataclasses.replace(sample, label=None, captions=()) for sample in drawings.samples[:2])
     with pytest.raises(UsageError, match="2 of 12 training images without either"):
-        load_training_set(
-            Dataset(name="d", samples=nameless + drawings.samples[2:]), PREPROCESS, TOKENIZER, nothing
-        )
+        load_training_set(Dataset(name="d", samples=nameless + drawings.samples[2:]), PREPROCESS, TOKENIZER, nothing)
     tests = tuple(dataclasses.replace(sample, part="test") for sample in drawings.samples)
     with pytest.raises(UsageError, match="no training images: all 12"):
         load_training_set(Dataset(name="d", samples=tests), PREPROCESS, TOKENIZER, nothing)
@@ -145,8 +142,6 @@ def test_an_image_is_changed_anew_each_time_it_is_seen(loaded):
     alone = dataclasses.replace(
         loaded, pixels=loaded.pixels[:1], labels=loaded.labels[:1], caption_ranges=loaded.caption_ranges[:1]
     )
-    seen = [
-        batch_of_step(alone, config(augmentation="icons", batch_size=2), step).images for step in range(3)
-    ]
+    seen = [batch_of_step(alone, config(augmentation="icons", batch_size=2), step).images for step in range(3)]
     views = torch.cat(seen)
     assert len({view.numpy().tobytes() for view in views}) == 6

@@ -73,9 +73,7 @@ def logged(out: Path) -> list[dict[str, float]]:
         ("ViT-mini-8", "float32", signal.SIGTERM),
     ],
 )
-def test_a_stopped_run_ends_with_the_bits_of_an_unbroken_one(
-    drawings, tmp_path, architecture, precision, number
-):
+def test_a_stopped_run_ends_with_the_bits_of_an_unbroken_one(drawings, tmp_path, architecture, precision, number):
     run = config(architecture, precision=precision, samples=30)
     unbroken = train(run, drawings, tmp_path / "unbroken")
     with pytest.raises(InterruptedTrainingError, match="Stopped after step 2 of 5") as stopped:
@@ -183,9 +181,7 @@ def test_a_state_cut_short_is_one_clear_error(drawings, tmp_path, length):
         train(config(), drawings, tmp_path / "out", on_progress=stop_after(1))
     state = tmp_path / "out" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:length])
-    with pytest.raises(
-        VisavisError, match=r"training state .*state.safetensors' cannot be read .*Delete it"
-    ) as bad:
+    with pytest.raises(VisavisError, match=r"training state .*state.safetensors' cannot be read .*Delete it") as bad:
         train(config(), drawings, tmp_path / "out")
     assert bad.value.exit_code == 1
     state.unlink()
@@ -264,9 +260,7 @@ def test_a_full_disk_loses_nothing(drawings, tmp_path, monkeypatch, limit):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, usual[1]))
 
     try:
-        with pytest.raises(
-            VisavisError, match=r"Cannot write .*(File too large|os error 27).*Free some space"
-        ) as full:
+        with pytest.raises(VisavisError, match=r"Cannot write .*(File too large|os error 27).*Free some space") as full:
             train(run, drawings, out, on_progress=fill_the_disk)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)

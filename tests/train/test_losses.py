@@ -49,9 +49,7 @@ def test_distinct_concepts_are_clips_loss():
 
 def test_with_nothing_learned_the_loss_is_chance():
     same = torch.ones(8, 5)
-    assert float(contrastive_loss(same, same, torch.tensor(14.3), torch.arange(8))) == pytest.approx(
-        math.log(8)
-    )
+    assert float(contrastive_loss(same, same, torch.tensor(14.3), torch.arange(8))) == pytest.approx(math.log(8))
 
 
 def test_a_repeated_concept_is_no_wrong_answer():
@@ -65,9 +63,7 @@ def test_a_repeated_concept_is_no_wrong_answer():
     assert float(vectors.grad.abs().max()) < 1e-5  # nothing pulls them apart
 
 
-@given(
-    seed=st.integers(0, 1000), concepts=st.lists(st.integers(0, 3), min_size=2, max_size=8), data=st.data()
-)
+@given(seed=st.integers(0, 1000), concepts=st.lists(st.integers(0, 3), min_size=2, max_size=8), data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_order_and_direction_do_not_matter(seed, concepts, data):
     images, texts = pairs(len(concepts), seed)
@@ -77,9 +73,7 @@ def test_order_and_direction_do_not_matter(seed, concepts, data):
     torch.testing.assert_close(contrastive_loss(images[order], texts[order], scale, numbers[order]), loss)
     torch.testing.assert_close(contrastive_loss(texts, images, scale, numbers), loss)  # symmetric
     torch.testing.assert_close(contrastive_loss(images * 3, texts / 7, scale, numbers), loss)  # any lengths
-    torch.testing.assert_close(
-        contrastive_loss(images, texts, scale, numbers * 5 + 2), loss
-    )  # names of concepts
+    torch.testing.assert_close(contrastive_loss(images, texts, scale, numbers * 5 + 2), loss)  # names of concepts
 
 
 def test_bfloat16_embeddings_are_compared_in_float32():

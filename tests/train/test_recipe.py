@@ -109,9 +109,7 @@ def test_unreadable_recipes(tmp_path, recipe):
 
 def test_overrides(recipe):
     path = recipe()
-    config = read_recipe(
-        path, ["samples=500", "learning_rate = 2e-3", "data=my photos", 'augmentation="icons"']
-    )
+    config = read_recipe(path, ["samples=500", "learning_rate = 2e-3", "data=my photos", 'augmentation="icons"'])
     assert (config.samples, config.learning_rate, config.data) == (500, 0.002, "my photos")
     assert config.augmentation == "icons"
     assert read_recipe(path, ["samples=500", "samples=600"]).samples == 600  # the last counts

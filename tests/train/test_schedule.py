@@ -64,9 +64,7 @@ def test_biases_norms_and_the_logit_scale_do_not_decay(name):
     one_axis = {"bias", "logit_scale", "class_embedding", "in_proj_bias"}
     for parameter in stays:
         layer, _, kind = parameter.rpartition(".")
-        norm = kind == "weight" and isinstance(
-            model.get_submodule(layer), torch.nn.BatchNorm2d | torch.nn.LayerNorm
-        )
+        norm = kind == "weight" and isinstance(model.get_submodule(layer), torch.nn.BatchNorm2d | torch.nn.LayerNorm)
         assert norm or kind in one_axis, parameter
     assert not any(name.endswith("bias") or ".bn" in name or ".ln" in name for name in decays)
 

@@ -53,9 +53,7 @@ def test_embedded_weights_are_what_their_name_says(name):
     assert {**config_to_dict(found.config), "num_classes": None} == shape
     assert (found.class_names is None) == (config_to_dict(config)["family"].startswith("clip"))
     assert found.about["recipe"]["data"] == "emoji-training"
-    assert (
-        found.about["data_sha256"] == read_emoji("emoji-training").fingerprint
-    )  # so no test concept was seen
+    assert found.about["data_sha256"] == read_emoji("emoji-training").fingerprint  # so no test concept was seen
     assert all(bool(value.isfinite().all()) for value in found.state.values())
 
 

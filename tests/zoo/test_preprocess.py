@@ -44,18 +44,14 @@ def test_resize_is_larger_than_the_cut():
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize(
-    "size", [(37, 50), (50, 37), (301, 64), (64, 300), (13, 13), (1, 1), (5, 200), (65, 64)]
-)
+@pytest.mark.parametrize("size", [(37, 50), (50, 37), (301, 64), (64, 300), (13, 13), (1, 1), (5, 200), (65, 64)])
 @pytest.mark.parametrize(("image_size", "resize"), [(32, 32), (32, 37), (64, 64)])
 def test_pillow_alone_gives_the_same(size, image_size, resize, interpolation):
     image = noise(*size)
     ours = Preprocess(image_size=image_size, resize=resize, interpolation=interpolation).pixels(image)
     width, height = size
     # torchvision: the shorter side becomes `resize`, the longer int(resize * longer / shorter)
-    scaled = (
-        (resize, int(resize * height / width)) if width <= height else (int(resize * width / height), resize)
-    )
+    scaled = (resize, int(resize * height / width)) if width <= height else (int(resize * width / height), resize)
     method = Image.Resampling.BILINEAR if interpolation == "bilinear" else Image.Resampling.BICUBIC
     pixels = np.asarray(image.resize(scaled, method))
     top, left = (round((side - image_size) / 2) for side in pixels.shape[:2])
@@ -114,9 +110,7 @@ def test_a_hair_is_cut_before_it_is_resized(size, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "resize", watched)
     length = max(size)
-    ramp = np.repeat(
-        (np.arange(length) * 255 // length).astype(np.uint8)[:, None], 3, axis=1
-    )  # black to white
+    ramp = np.repeat((np.arange(length) * 255 // length).astype(np.uint8)[:, None], 3, axis=1)  # black to white
     image = Image.fromarray(ramp.reshape(size[1], size[0], 3))
     pixels = Preprocess(image_size=32, resize=32).pixels(image)
     assert sizes[0][0] * sizes[0][1] <= 100_000
