@@ -122,9 +122,13 @@ def test_list_offers_names_and_a_closed_pipe_is_no_failure(visavis):
     assert called.out.split()[:2] == ["resnet-mini", "resnet-mini.emoji"]
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([COMMAND, "list"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    for unbuffered in ("", "1"):  # it is noticed at the end, or at the first line
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(
+            [COMMAND, "list"], env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+        )
+        assert done.stderr == ""
     os.close(writer)
-    assert done.stderr == ""
 
 
 def test_letters_that_a_terminal_lacks_are_no_failure(visavis, study_folder, tmp_path):
@@ -335,7 +339,8 @@ def test_an_interrupt_keeps_what_was_encoded(cache, models, draw, tmp_path):
         if "test images, clean" in line:  # the training images before them are encoded and kept
             process.send_signal(signal.SIGINT)
             break
-    rest = process.stderr.read()
+    with process.stderr:
+        rest = process.stderr.read()
     assert process.wait(timeout=120) == 130
     assert rest.splitlines()[-1] == "visavis: Stopped. What was encoded is kept; the same command goes on from there."
     assert "Traceback" not in rest

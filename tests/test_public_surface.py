@@ -86,7 +86,7 @@ def test_commands_and_options():
     found = {
         name: sorted(
             option
-            for argument in app[name].assemble_argument_collection()
+            for argument in app[name].assemble_argument_collection(default_parameter=app.default_parameter)
             for option in argument.names
             if option.startswith("-")
         )
@@ -107,7 +107,9 @@ def test_tables(study_folder):
 
     columns = {name: list(pd.read_csv(study_folder / f"{name}.csv")) for name in ("results", "pairs", "effects")}
     assert columns == {
-        "results": ["model", "view", "measure", "metric", "value", "low", "high", "n", "draw_low", "draw_high", "tie_group"],
+        "results": [
+            "model", "view", "measure", "metric", "value", "low", "high", "n", "draw_low", "draw_high", "tie_group",
+        ],
         "pairs": [
             "model_a", "model_b", "view", "measure", "metric", "difference", "low", "high", "n", "discordant",
             "p_value", "p_adjusted", "verdict",

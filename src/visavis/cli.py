@@ -24,6 +24,8 @@ app = App(
     help_epilogue="Try `visavis demo`, then `visavis compare resnet-mini.emoji RN-mini.emoji --data photos/`.",
     help_format="plaintext",
     default_parameter=Parameter(negative=()),  # no --empty-view beside --view
+    suppress_keyboard_interrupt=False,  # main() says what is kept
+    result_action="return_value",
 )
 out_console = Console(highlight=False, emoji=False)  # a name such as :cat: stays as it is
 err_console = Console(stderr=True, highlight=False, emoji=False)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visavis.data.dataset import Dataset, Sample, sample_id
-from visavis.data.splits import describe_split, parts_by_name, split
+from visavis.data.splits import describe_split, only_labelled, parts_by_name, split
 from visavis.errors import UsageError, VisavisError
 
 
@@ -179,3 +179,13 @@ class TestWords:
             "As the data itself says: 0 images for training, 7 images for testing. Classes tested without training "
             "images: class 0, class 1, class 2, class 3, class 4 and 2 more."
         )
+
+
+def test_images_without_a_label_are_skipped_by_name():
+    samples = tuple(
+        Sample(id=str(number), name=f"{number}.png", data=b"", label=label)
+        for number, label in enumerate(["cat", None, "dog"])
+    )
+    kept = only_labelled(Dataset(name="pets", samples=samples))
+    assert [sample.label for sample in kept.samples] == ["cat", "dog"]
+    assert [(file.name, file.reason) for file in kept.skipped] == [("1.png", "without a label")]

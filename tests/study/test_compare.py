@@ -351,7 +351,7 @@ def test_a_table_of_paths_does_as_well(models, photos, class_names):
     "wrong", [{"models": "resnet-mini.emoji"}, {"views": "clean"}, {"templates": "a {}"}, {"models": []}]
 )
 def test_a_text_is_no_list(wrong):
-    with pytest.raises(UsageError, match="must be a list|No model"):
+    with pytest.raises(UsageError, match=r"must be a list|No model"):
         visavis.compare(**{"models": ["resnet-mini.emoji"], "data": "emoji", **wrong})
 
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from visavis.data.dataset import Dataset, Sample
+from visavis.data.dataset import Dataset, Sample, Skipped
 from visavis.errors import UsageError, VisavisError
 
 _TRAIN_NAMES = ("train", "training")
@@ -62,6 +62,14 @@ def split(dataset: Dataset, *, test_fraction: float, seed: int) -> Dataset:
     }
     samples = tuple(replace(sample, part="test" if sample.id in testing else "train") for sample in dataset.samples)
     return replace(dataset, samples=samples)
+
+
+def only_labelled(dataset: Dataset) -> Dataset:
+    """Without the images that have no label; they stand among the skipped, since nothing can be right about them."""
+    unlabelled = tuple(sample for sample in dataset.samples if sample.label is None)
+    skipped = tuple(Skipped(name=sample.name, reason="without a label") for sample in unlabelled)
+    samples = tuple(sample for sample in dataset.samples if sample.label is not None)
+    return replace(dataset, samples=samples, skipped=(*dataset.skipped, *skipped))
 
 
 def names_its_parts(dataset: Dataset) -> bool:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from visavis.data.dataset import Dataset, Sample
 from visavis.data.read import read_dataset, require_classes
-from visavis.data.splits import describe_split, split
+from visavis.data.splits import describe_split, only_labelled, split
 from visavis.data.views import View, parse_view
 from visavis.engine.embed import default_cache, embed
 from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder, load
@@ -102,6 +102,7 @@ def compare(
     read = read_dataset(data, progress=lambda done, total: progress("reading images", done, total))
     parted = split(read, test_fraction=test_fraction, seed=seed)
     require_classes(parted)
+    parted = only_labelled(parted)
     plan = Plan(
         encoders=encoders,
         dataset=parted,
