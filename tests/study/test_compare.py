@@ -347,6 +347,26 @@ def test_a_table_of_paths_does_as_well(models, photos, class_names):
     assert set(table.predictions["label"]) == set(class_names)
 
 
+def test_a_file_that_goes_away_during_the_run_is_named(models, draw, tmp_path):
+    draw(tmp_path / "data/a", (9, 99, 199), 4)
+    draw(tmp_path / "data/b", (199, 99, 9), 4)
+
+    def tidy_up(stage: str, done: int, total: int) -> None:
+        if stage.startswith("measures of"):
+            shutil.rmtree(tmp_path / "data", ignore_errors=True)
+
+    with pytest.raises(visavis.VisavisError, match=r"'[ab]/\d.png' could be read .* and cannot be any more"):
+        visavis.compare([models.vit], tmp_path / "data", out=tmp_path / "out", progress=tidy_up)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_few_large_pictures_are_timed(models, photos, monkeypatch):
+    """24 x 30 pixels each: the third brings them to the limit."""
+    monkeypatch.setattr("visavis.study.cost.TIMED_PIXELS", 3 * 24 * 30)
+    study = visavis.compare([models.vit], photos)
+    assert one(study.results, metric="images_per_s")["n"] == 3
+
+
 @pytest.mark.parametrize(
     "wrong", [{"models": "resnet-mini.emoji"}, {"views": "clean"}, {"templates": "a {}"}, {"models": []}]
 )

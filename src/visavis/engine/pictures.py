@@ -62,10 +62,14 @@ def _shown(image: Image.Image) -> Image.Image:
     return white
 
 
-def read_picture(sample: Sample) -> Image.Image:
-    """The picture of a sample that was readable when the data set was listed. Raises VisavisError where it is gone."""
+def read_picture(sample: Sample, at_least: int | None = None) -> Image.Image:
+    """The picture of a sample that was readable when the data set was listed; `at_least` as in `decode_image`.
+
+    Raises:
+        VisavisError: It is gone, or no longer an image.
+    """
     try:
-        return decode_image(sample.read_bytes())
+        return decode_image(sample.read_bytes(), at_least)
     except (OSError, UnreadableImage) as error:
         reason = getattr(error, "strerror", None) or error
         raise VisavisError(

@@ -10,13 +10,14 @@ import pandas as pd
 from PIL import Image
 
 from visavis.data.dataset import Sample
-from visavis.data.decoding import decode_image
 from visavis.engine.encoder import Encoder
+from visavis.engine.pictures import read_picture
 from visavis.inspection.cost import count_macs, count_params, images_per_second, peak_memory_mib
 from visavis.models.clip import CLIP
 from visavis.progress import ShowProgress
 
 TIMED_IMAGES = 128
+TIMED_PIXELS = 200_000_000  # decoded images held at once: 600 MB; photographs of 12 megapixels are timed with 17
 ROUNDS = 3  # each model is timed once a round, so that a drift of the machine's speed falls on all
 BATCH_SIZE = 32
 
@@ -27,7 +28,7 @@ def measure_costs(encoders: Sequence[Encoder], samples: Sequence[Sample], progre
     `params` and `weight_mib` hold all towers; `macs`, speed and memory are the image tower's. Images are decoded before
     they are timed: cutting, scaling and encoding count, in batches of 32.
     """
-    images = [decode_image(sample.read_bytes()) for sample in samples[:TIMED_IMAGES]]
+    images = _decoded(samples)
     speeds: dict[str, list[float]] = {encoder.name: [] for encoder in encoders}
     for encoder in encoders:
         _encode(encoder, images[:BATCH_SIZE])  # warms up
@@ -49,6 +50,18 @@ def measure_costs(encoders: Sequence[Encoder], samples: Sequence[Sample], progre
             ),
         ]
     return pd.DataFrame(rows)
+
+
+def _decoded(samples: Sequence[Sample]) -> list[Image.Image]:
+    """The first images, as many as TIMED_IMAGES and TIMED_PIXELS allow, at least one."""
+    images: list[Image.Image] = []
+    pixels = 0
+    for sample in samples[:TIMED_IMAGES]:
+        if pixels >= TIMED_PIXELS:
+            break
+        images.append(read_picture(sample))
+        pixels += images[-1].width * images[-1].height
+    return images
 
 
 def _encode(encoder: Encoder, images: Sequence[Image.Image]) -> object:

@@ -6,9 +6,10 @@ import io
 from collections.abc import Sequence
 
 import pandas as pd
+from PIL import Image
 
 from visavis.data.dataset import Sample
-from visavis.data.decoding import decode_image
+from visavis.engine.pictures import read_picture
 from visavis.report.pictures import surest_disagreements
 from visavis.report.tables import headline
 
@@ -26,14 +27,13 @@ def gallery(predictions: pd.DataFrame, results: pd.DataFrame, samples: Sequence[
             "sample": [sample.id for sample in rows],
             "name": [sample.name for sample in rows],
             "label": [sample.label for sample in rows],
-            "image": [thumbnail(sample.read_bytes()) for sample in rows],
+            "image": [thumbnail(read_picture(sample, at_least=LONGEST_SIDE)) for sample in rows],
         }
     )
 
 
-def thumbnail(data: bytes) -> bytes:
-    """A WebP of at most 128 pixels a side."""
-    image = decode_image(data)
+def thumbnail(image: Image.Image) -> bytes:
+    """A WebP of at most 128 pixels a side; the image itself is made that small."""
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=80)
