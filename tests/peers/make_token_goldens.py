@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+
 from conftest import openai_clip
 
 GOLDENS = Path(__file__).parents[1] / "zoo" / "goldens" / "clip_tokens.json.gz"
