@@ -12,11 +12,13 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from visavis.data.dataset import Dataset
 from visavis.errors import UsageError, VisavisError
@@ -35,6 +37,7 @@ from visavis.zoo.tokenizer import Tokenizer
 
 SECONDS_BETWEEN_SAVES = 60.0
 STEPS_BETWEEN_LOGS = 20
+SHORT_SEQUENCE = 128  # tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +181,8 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, conf
     for group in optimizer.param_groups:
         group["lr"] = rate
     images = (batch.images * 2 - 1).contiguous(memory_format=torch.channels_last)  # mean and deviation one half
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+    bfloat16 = config.precision == "bfloat16"
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16), _attention_kernel(model, bfloat16):
         loss = _loss(model, images, batch, config)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -195,6 +199,17 @@ def _loss(model: nn.Module, images: Tensor, batch: Batch, config: TrainConfig) -
         text_embeddings = model.encode_text(batch.tokens)  # [batch, embed_dim]
         return contrastive_loss(image_embeddings, text_embeddings, model.logit_scale.exp(), batch.labels)
     return label_loss(model(images), batch.labels, config.label_smoothing)
+
+
+def _attention_kernel(model: nn.Module, bfloat16: bool) -> AbstractContextManager[None]:
+    """Plain matrix products for short sequences in bfloat16.
+
+    A CPU's fused kernel takes 2.2 times as long there, forward and backward (128 sequences of 65 tokens, 3 heads); at
+    197 tokens it is the faster one.
+    """
+    positions = [value for name, value in model.named_parameters() if name.endswith("positional_embedding")]
+    short = all(len(value) <= SHORT_SEQUENCE for value in positions)  # [tokens, width]
+    return sdpa_kernel(SDPBackend.MATH) if bfloat16 and short else nullcontext()
 
 
 def _preprocess(architecture: Config) -> Preprocess:
