@@ -213,6 +213,13 @@ class TestSquare:
         assert re.search(r"Without examples, RN names 70\.0% \[.*\] right by zero-shot", text)
         assert "no classifier over these classes is at hand" in text
 
+    def test_naming_is_said_once_where_the_probe_decides(self, table):
+        predictions = self.study(table)
+        has_classifier = (predictions["measure"] == "classifier") & (predictions["model"] == "resnet")
+        text = verdict(predictions[(predictions["measure"] != "classifier") | has_classifier])
+        assert re.search(r"Without examples, RN names 70\.0% \[[\d., ]+\] right, 10\.0 points", text)
+        assert text.casefold().count("without examples") == 1
+
     def test_effects_of_another_measure_where_the_headlines_has_none(self, table):
         predictions = self.study(table)
         two = table({"extra": ranks(100, 400), "more": ranks(50, 400)}, measure="zero_shot")

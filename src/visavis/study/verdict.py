@@ -177,13 +177,13 @@ def _other_means(standings: Mapping[str, Standing], headline: str) -> list[str]:
         sentences.append(f"With labelled examples, {'; '.join(map(_clause, shown))}.")
     without = [standings[name] for name in WITHOUT_EXAMPLES if name in standings]
     if without and headline in WITH_EXAMPLES:
-        sentences.append(f"Without examples, {_clause(without[0])}.")
+        sentences.append(f"Without examples, {_clause(without[0], say_means=without[0].measure != NAMING)}.")
     return sentences
 
 
-def _clause(standing: Standing) -> str:
+def _clause(standing: Standing, say_means: bool = True) -> str:
     """One measure's finding in half a sentence."""
-    found = f"{standing.best} {_does(standing)}"
+    found = f"{standing.best} {_does(standing, say_means=say_means)}"
     if standing.rivals:
         return f"{found}, not separable from {listed(standing.rivals)}"
     if len(standing.rows) == 1:
@@ -244,12 +244,13 @@ def _no_zero_shot(names: list[str]) -> str:
     return f"{listed(names)} {have} no text tower, so zero-shot is empty for {them}"
 
 
-def _does(standing: Standing, of_n: bool = False) -> str:
+def _does(standing: Standing, of_n: bool = False, say_means: bool = True) -> str:
     """What the best does: names 61.2% [57.4, 64.9] of 688 images right without examples."""
     row = standing.rows.iloc[0]
     verb = "names" if standing.measure in WITHOUT_EXAMPLES else "gets"
     images = f" of {int(row['n']):,} images" if of_n else ""
-    return f"{verb} {_share(row)}{images} right {_means(standing.measure)}"
+    means = f" {_means(standing.measure)}" if say_means else ""
+    return f"{verb} {_share(row)}{images} right{means}"
 
 
 def _means(measure: str) -> str:
