@@ -70,12 +70,6 @@ def test_vit_l_14_336_has_more_positions_than_vit_l_14_and_nothing_else():
     assert large - small == 320 * 1024
 
 
-def test_vit_large():
-    assert parameters(outline_model(find_config("vit_large_patch16_224"))) == (
-        vit_parameters(224, 16, 1024, 24) + 1024 + 1024 * 1000 + 1000  # with the patch embedding's bias and the head
-    )
-
-
 def test_the_small_ones():
     text = text_parameters(128, 2, 128, 1024, 24)
     small = {
@@ -87,8 +81,61 @@ def test_the_small_ones():
     assert {name: parameters(outline_model(find_config(name))) for name in small} == small
 
 
+# (blocks a stage, groups, channels of a group in the first stage)
+GROUPED = {
+    "wide_resnet50_2": ((3, 4, 6, 3), 1, 128),
+    "wide_resnet101_2": ((3, 4, 23, 3), 1, 128),
+    "resnext50_32x4d": ((3, 4, 6, 3), 32, 4),
+    "resnext101_32x4d": ((3, 4, 23, 3), 32, 4),
+    "resnext101_32x8d": ((3, 4, 23, 3), 32, 8),
+    "resnext101_32x16d": ((3, 4, 23, 3), 32, 16),
+    "resnext101_32x32d": ((3, 4, 23, 3), 32, 32),
+    "resnext101_64x4d": ((3, 4, 23, 3), 64, 4),
+}
+VIT_SIZES = {"tiny": (192, 12), "small": (384, 12), "base": (768, 12), "large": (1024, 24), "huge": (1280, 32)}
+SUPERVISED_VITS = sorted(name for name in ARCHITECTURES if name.startswith("vit_"))
+LARGER_CLIPS = {  # image side, patch, width, layers, feed-forward width; text width and layers; shared space
+    "ViT-B-32-256": ((256, 32, 768, 12, 3072), (512, 12), 512),
+    "ViT-B-16-plus-240": ((240, 16, 896, 12, 3584), (640, 12), 640),
+    "ViT-H-14": ((224, 14, 1280, 32, 5120), (1024, 24), 1024),
+    "ViT-H-14-378": ((378, 14, 1280, 32, 5120), (1024, 24), 1024),
+    "ViT-g-14": ((224, 14, 1408, 40, 6144), (1024, 24), 1024),
+    "ViT-bigG-14": ((224, 14, 1664, 48, 8192), (1280, 32), 1280),
+}
+
+
+def test_grouped_formula_agrees_with_published_counts():
+    # torchvision's documentation of wide_resnet50_2 and resnext50_32x4d
+    assert resnet_parameters((3, 4, 6, 3), 64, 1000, inner=128) == 68_883_240
+    assert resnet_parameters((3, 4, 6, 3), 64, 1000, inner=128, groups=32) == 25_028_904
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_wide_and_grouped_resnets(name):
+    layers, groups, group_width = GROUPED[name]
+    wanted = resnet_parameters(layers, 64, 1000, inner=groups * group_width, groups=groups)
+    assert parameters(outline_model(find_config(name))) == wanted
+
+
+@pytest.mark.parametrize("name", SUPERVISED_VITS)
+def test_supervised_vits(name):
+    _, size, patch, image_size = name.split("_")
+    width, layers = VIT_SIZES[size]
+    wanted = vit_parameters(int(image_size), int(patch.removeprefix("patch")), width, layers)
+    assert parameters(outline_model(find_config(name))) == wanted + width + width * 1000 + 1000
+
+
+@pytest.mark.parametrize("name", LARGER_CLIPS)
+def test_larger_clips(name):
+    (image_size, patch, width, layers, mlp_width), (text_width, text_layers), embed_dim = LARGER_CLIPS[name]
+    image = clip_vit_parameters(image_size, patch, width, layers, embed_dim)
+    image += layers * (mlp_width - 4 * width) * (2 * width + 1)
+    text = text_parameters(text_width, text_layers, embed_dim, 49408, 77)
+    assert parameters(outline_model(find_config(name))) == image + text + 1
+
+
 def test_every_architecture_is_counted_in_this_file():
-    formulas = {"RN50x16", "RN50x64", "ViT-L-14-336", "vit_large_patch16_224"}
+    formulas = {"RN50x16", "RN50x64", "ViT-L-14-336", *SUPERVISED_VITS, *GROUPED, *LARGER_CLIPS}
     small = {"resnet-mini", "vit-mini-patch8", "RN-mini", "ViT-mini-8"}
     assert {row["name"] for row in PUBLISHED} | formulas | small == set(ARCHITECTURES)
 
@@ -98,27 +145,28 @@ def conv(inputs: int, outputs: int, side: int) -> int:
     return inputs * outputs * side * side + 2 * outputs
 
 
-def bottlenecks(layers: tuple[int, ...], width: int) -> int:
+def bottlenecks(layers: tuple[int, ...], width: int, first_inner: int, groups: int = 1) -> int:
     """Four stages of 1x1, 3x3, 1x1 with a projection in each stage's first block."""
     total, inputs = 0, width
     for stage, blocks in enumerate(layers):
-        inner = width * 2**stage
+        inner, outputs = first_inner * 2**stage, 4 * width * 2**stage
         for block in range(blocks):
-            total += conv(inputs, inner, 1) + conv(inner, inner, 3) + conv(inner, 4 * inner, 1)
-            total += conv(inputs, 4 * inner, 1) if block == 0 else 0
-            inputs = 4 * inner
+            grouped = inner * (inner // groups) * 9 + 2 * inner
+            total += conv(inputs, inner, 1) + grouped + conv(inner, outputs, 1)
+            total += conv(inputs, outputs, 1) if block == 0 else 0
+            inputs = outputs
     return total
 
 
-def resnet_parameters(layers: tuple[int, ...], width: int, classes: int) -> int:
-    return conv(3, width, 7) + bottlenecks(layers, width) + (32 * width + 1) * classes
+def resnet_parameters(layers: tuple[int, ...], width: int, classes: int, inner: int = 0, groups: int = 1) -> int:
+    return conv(3, width, 7) + bottlenecks(layers, width, inner or width, groups) + (32 * width + 1) * classes
 
 
 def clip_resnet_parameters(layers: tuple[int, ...], width: int, image_size: int, embed_dim: int) -> int:
     stem = conv(3, width // 2, 3) + conv(width // 2, width // 2, 3) + conv(width // 2, width, 3)
     channels, places = 32 * width, (image_size // 32) ** 2 + 1
     pool = places * channels + 3 * (channels + 1) * channels + (channels + 1) * embed_dim
-    return stem + bottlenecks(layers, width) + pool
+    return stem + bottlenecks(layers, width, width) + pool
 
 
 def blocks_parameters(width: int, layers: int) -> int:

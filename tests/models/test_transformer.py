@@ -84,7 +84,7 @@ def test_the_two_activations_differ_visibly():
 
 
 def test_block_is_two_residual_steps_on_normed_input():
-    block = randomised(Block(12, 3, "gelu", eps=1e-5))
+    block = randomised(Block(12, 3, 48, "gelu", eps=1e-5))
     x = torch.randn(2, 5, 12, generator=generator())
 
     def norm(values: Tensor, layer: torch.nn.LayerNorm) -> Tensor:
@@ -100,7 +100,7 @@ def test_block_is_two_residual_steps_on_normed_input():
 
 
 def test_feed_forward_treats_each_token_alone():
-    mlp = randomised(MLP(8, "quickgelu"))
+    mlp = randomised(MLP(8, 20, "quickgelu"))
     x = torch.randn(1, 4, 8, generator=generator())
     changed = x.clone()
     changed[:, 2] += 1

@@ -33,6 +33,7 @@ class CLIPViTConfig:
         heads: Attention heads of a block.
         embed_dim: Length of the image embedding, shared with the text tower.
         activation: "quickgelu" in OpenAI's weights, "gelu" in most of open_clip's.
+        mlp_width: Channels inside the feed-forward networks; four times `width` when None.
     """
 
     image_size: int = 224
@@ -42,6 +43,7 @@ class CLIPViTConfig:
     heads: int = 12
     embed_dim: int = 512
     activation: Activation = "gelu"
+    mlp_width: int | None = None
 
     def __post_init__(self) -> None:
         check_counts(self)
@@ -61,7 +63,9 @@ class CLIPVisionTransformer(nn.Module):
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.positional_embedding = nn.Parameter(torch.empty(patches + 1, width))
         self.ln_pre = nn.LayerNorm(width)
-        self.transformer = Transformer(width, config.layers, config.heads, config.activation)
+        self.transformer = Transformer(
+            width, config.layers, config.heads, config.activation, mlp_width=config.mlp_width
+        )
         self.ln_post = nn.LayerNorm(width)
         self.proj = nn.Parameter(torch.empty(width, config.embed_dim))
 

@@ -24,13 +24,18 @@ class ResNetConfig:
         block: "basic" (two 3x3 convolutions; ResNet-18, -34) or "bottleneck" (1x1, 3x3, 1x1; ResNet-50 and deeper).
         layers: Blocks in each of the four stages.
         width: Channels of the stem and of the first stage's 3x3 convolutions; each stage doubles it.
+        groups: Of each bottleneck's 3x3 convolution: 1, or the cardinality of a ResNeXt (Xie et al. 2017).
+        width_per_group: Channels of one group in a first stage of 64; 128 in a wide ResNet (Zagoruyko and Komodakis
+            2016), 4, 8 and more in a ResNeXt.
         image_size: Side of the square input in pixels. The network itself accepts any size.
-        num_classes: Outputs of the fully connected head.
+        num_classes: Outputs of the fully connected head; 0 for a network without one.
     """
 
     block: Literal["basic", "bottleneck"]
     layers: tuple[int, int, int, int]
     width: int = 64
+    groups: int = 1
+    width_per_group: int = 64
     image_size: int = 224
     num_classes: int = 1000
 
@@ -39,17 +44,31 @@ class ResNetConfig:
             raise ValueError(f"block must be 'basic' or 'bottleneck', not {self.block!r}.")
         check_counts(self)
         check_stages(self.layers)
+        if self.block == "basic" and (self.groups, self.width_per_group) != (1, 64):
+            raise ValueError("groups and width_per_group belong to bottlenecks; basic blocks have 1 and 64.")
+        if self.width * self.width_per_group % 64:
+            raise ValueError(
+                f"width times width_per_group must be a multiple of 64, not {self.width * self.width_per_group}."
+            )
+
+    @property
+    def expansion(self) -> int:
+        """Channels that a block ends with, for one of its `width`."""
+        return 4 if self.block == "bottleneck" else 1
 
     @property
     def embed_dim(self) -> int:
         """Length of the pooled features that the head reads."""
-        return self.width * 8 * (4 if self.block == "bottleneck" else 1)
+        return self.width * 8 * self.expansion
+
+    @property
+    def inner_width(self) -> int:
+        """Channels of the first stage's 3x3 convolutions; each stage doubles it."""
+        return self.width * self.width_per_group // 64 * self.groups
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around one shortcut (figure 5, left)."""
-
-    expansion = 1
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -72,14 +91,11 @@ class Bottleneck(nn.Module):
     The stride sits on the 3x3, as in torchvision's and timm's weights; in the paper it sits on the first 1x1.
     """
 
-    expansion = 4
-
-    def __init__(self, in_channels: int, width: int, stride: int) -> None:
+    def __init__(self, in_channels: int, width: int, out_channels: int, stride: int, groups: int) -> None:
         super().__init__()
-        out_channels = width * self.expansion
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, groups=groups, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
@@ -113,14 +129,12 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        block = BasicBlock if config.block == "basic" else Bottleneck
-        expansion = block.expansion
-        self.layer1 = stage(block, width, width, config.layers[0], stride=1)
-        self.layer2 = stage(block, width * expansion, width * 2, config.layers[1], stride=2)
-        self.layer3 = stage(block, width * 2 * expansion, width * 4, config.layers[2], stride=2)
-        self.layer4 = stage(block, width * 4 * expansion, width * 8, config.layers[3], stride=2)
+        self.layer1 = stage(config, 1)
+        self.layer2 = stage(config, 2)
+        self.layer3 = stage(config, 3)
+        self.layer4 = stage(config, 4)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(config.embed_dim, config.num_classes)
+        self.fc = nn.Linear(config.embed_dim, config.num_classes) if config.num_classes else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores. images: [batch, 3, height, width], normalised; returns [batch, num_classes]."""
@@ -144,15 +158,24 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
             elif isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
-        bound = 1 / math.sqrt(self.fc.in_features)
-        nn.init.uniform_(self.fc.weight, -bound, bound, generator=generator)
-        nn.init.zeros_(self.fc.bias)
+        if isinstance(self.fc, nn.Linear):
+            bound = 1 / math.sqrt(self.fc.in_features)
+            nn.init.uniform_(self.fc.weight, -bound, bound, generator=generator)
+            nn.init.zeros_(self.fc.bias)
 
 
-def stage(
-    block: type[BasicBlock] | type[Bottleneck], in_channels: int, width: int, blocks: int, stride: int
-) -> nn.Sequential:
-    """Blocks of one resolution; the first one changes stride and channels."""
-    first = block(in_channels, width, stride)
-    rest = [block(width * block.expansion, width, 1) for _ in range(blocks - 1)]
-    return nn.Sequential(first, *rest)
+def stage(config: ResNetConfig, number: int) -> nn.Sequential:
+    """The blocks of stage 1, 2, 3 or 4, conv2_x to conv5_x of table 1; the first one changes stride and channels."""
+    scale = 2 ** (number - 1)
+    out_channels = config.width * scale * config.expansion
+    first_in, first_stride = (config.width, 1) if number == 1 else (out_channels // 2, 2)
+    blocks = [_block(config, first_in, scale, first_stride)]
+    blocks += [_block(config, out_channels, scale, 1) for _ in range(config.layers[number - 1] - 1)]
+    return nn.Sequential(*blocks)
+
+
+def _block(config: ResNetConfig, in_channels: int, scale: int, stride: int) -> BasicBlock | Bottleneck:
+    out_channels = config.width * scale * config.expansion
+    if config.block == "basic":
+        return BasicBlock(in_channels, out_channels, stride)
+    return Bottleneck(in_channels, config.inner_width * scale, out_channels, stride, config.groups)

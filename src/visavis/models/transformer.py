@@ -46,13 +46,13 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """The feed-forward network: four times as wide inside, applied to each token alone."""
+    """The feed-forward network: wider inside, applied to each token alone."""
 
-    def __init__(self, width: int, activation: Activation) -> None:
+    def __init__(self, width: int, mlp_width: int, activation: Activation) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(width, 4 * width)
+        self.c_fc = nn.Linear(width, mlp_width)
         self.activation = activation_module(activation)
-        self.c_proj = nn.Linear(4 * width, width)
+        self.c_proj = nn.Linear(mlp_width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.c_proj(self.activation(self.c_fc(x)))
@@ -61,12 +61,12 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """A pre-norm block: attention between tokens, then the feed-forward network, each with its skip connection."""
 
-    def __init__(self, width: int, heads: int, activation: Activation, eps: float) -> None:
+    def __init__(self, width: int, heads: int, mlp_width: int, activation: Activation, eps: float) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(width, eps=eps)
         self.attn = Attention(width, heads)
         self.ln_2 = nn.LayerNorm(width, eps=eps)
-        self.mlp = MLP(width, activation)
+        self.mlp = MLP(width, mlp_width, activation)
 
     def forward(self, x: Tensor, causal: bool = False) -> Tensor:
         x = x + self.attn(self.ln_1(x), causal)  # [batch, tokens, width]
@@ -81,6 +81,7 @@ class Transformer(nn.Module):
         layers: Number of blocks.
         heads: Attention heads of each block; they share `width` between them.
         activation: "gelu" or "quickgelu", inside the feed-forward network.
+        mlp_width: Channels inside the feed-forward network; four times `width` when None.
         causal: Whether a token sees only itself and those before it.
         eps: Added to the variance in layer norm: 1e-5 in CLIP, 1e-6 in supervised ViTs.
     """
@@ -92,13 +93,16 @@ class Transformer(nn.Module):
         heads: int,
         activation: Activation = "gelu",
         *,
+        mlp_width: int | None = None,
         causal: bool = False,
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.width = width
         self.causal = causal
-        self.resblocks = nn.ModuleList(Block(width, heads, activation, eps) for _ in range(layers))
+        self.resblocks = nn.ModuleList(
+            Block(width, heads, mlp_width or 4 * width, activation, eps) for _ in range(layers)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.resblocks:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from visavis.models.checks import check_counts, check_transformer
+from visavis.models.checks import check_counts, check_eps, check_transformer
 from visavis.models.transformer import Activation, Transformer
 
 
@@ -25,8 +25,10 @@ class ViTConfig:
         width: Length of a token.
         layers: Transformer blocks.
         heads: Attention heads of a block.
-        num_classes: Outputs of the head.
+        num_classes: Outputs of the head; 0 for a network without one.
         activation: Inside the feed-forward networks.
+        mlp_width: Channels inside the feed-forward networks; four times `width` when None.
+        eps: Added to the variance in layer norm: 1e-6 in the paper's code, 1e-12 in Hugging Face's copies of it.
     """
 
     image_size: int = 224
@@ -36,9 +38,12 @@ class ViTConfig:
     heads: int = 12
     num_classes: int = 1000
     activation: Activation = "gelu"
+    mlp_width: int | None = None
+    eps: float = 1e-6
 
     def __post_init__(self) -> None:
         check_counts(self)
+        check_eps(self.eps)
         check_patches(self.image_size, self.patch_size)
         check_transformer(self.width, self.heads, self.activation)
 
@@ -66,9 +71,11 @@ class VisionTransformer(nn.Module):
         self.conv1 = nn.Conv2d(3, width, config.patch_size, stride=config.patch_size)
         self.class_embedding = nn.Parameter(torch.empty(width))
         self.positional_embedding = nn.Parameter(torch.empty(patches + 1, width))
-        self.transformer = Transformer(width, config.layers, config.heads, config.activation, eps=1e-6)
-        self.ln_post = nn.LayerNorm(width, eps=1e-6)
-        self.head = nn.Linear(width, config.num_classes)
+        self.transformer = Transformer(
+            width, config.layers, config.heads, config.activation, mlp_width=config.mlp_width, eps=config.eps
+        )
+        self.ln_post = nn.LayerNorm(width, eps=config.eps)
+        self.head = nn.Linear(width, config.num_classes) if config.num_classes else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores. images: [batch, 3, image_size, image_size], normalised; returns [batch, num_classes]."""
@@ -99,8 +106,8 @@ class VisionTransformer(nn.Module):
             for linear in (block.attn.out_proj, block.mlp.c_fc, block.mlp.c_proj):
                 nn.init.xavier_uniform_(linear.weight, generator=generator)
         self.ln_post.reset_parameters()
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
 
 def embed_patches(images: Tensor, conv: nn.Conv2d, class_embedding: Tensor) -> Tensor:

@@ -31,6 +31,8 @@ class Preprocess:
         resize: Length in pixels to which the shorter side is brought before the centre is cut: at least `image_size`
             and at most four times as much.
         interpolation: Pillow's antialiased filter.
+        resize_mode: "shortest" keeps the picture's proportions and cuts its centre; "squash" brings both sides to
+            `resize` and cuts nothing but what `resize` has in excess, as Apple's DFN5B weights demand.
         mean: Of each channel, red, green, blue, on the scale from 0 to 1.
         std: Likewise, the standard deviation.
     """
@@ -40,6 +42,7 @@ class Preprocess:
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
+    resize_mode: Literal["shortest", "squash"] = "shortest"
 
     def __post_init__(self) -> None:
         if type(self.image_size) is not int or not 1 <= self.image_size <= MAX_IMAGE_SIZE:
@@ -48,6 +51,8 @@ class Preprocess:
             raise ValueError(f"resize must be 1 to 4 times image_size, not {self.resize!r} for {self.image_size}.")
         if self.interpolation not in _FILTERS:
             raise ValueError(f"interpolation must be 'bilinear' or 'bicubic', not {self.interpolation!r}.")
+        if self.resize_mode not in ("shortest", "squash"):
+            raise ValueError(f"resize_mode must be 'shortest' or 'squash', not {self.resize_mode!r}.")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != 3 or not all(math.isfinite(value) for value in values):
                 raise ValueError(f"{name} must be three numbers, not {values!r}.")
@@ -56,15 +61,21 @@ class Preprocess:
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resized and cut, before normalisation: uint8 [image_size, image_size, 3]."""
-        image = self._without_ends(image.convert("RGB"))
-        short, long = sorted(image.size)
-        long = int(self.resize * long / short)  # truncated, as torchvision's Resize does
-        size = (self.resize, long) if image.width <= image.height else (long, self.resize)
+        image = self._without_ends(image.convert("RGB")) if self.resize_mode == "shortest" else image.convert("RGB")
+        size = self._resized(image)
         if size != image.size:
             image = image.resize(size, _FILTERS[self.interpolation])
         left = round((image.width - self.image_size) / 2)
         top = round((image.height - self.image_size) / 2)
         return np.asarray(image.crop((left, top, left + self.image_size, top + self.image_size)))
+
+    def _resized(self, image: Image.Image) -> tuple[int, int]:
+        """Width and height before the centre is cut."""
+        if self.resize_mode == "squash":
+            return self.resize, self.resize
+        short, long = sorted(image.size)
+        long = int(self.resize * long / short)  # truncated, as torchvision's Resize does
+        return (self.resize, long) if image.width <= image.height else (long, self.resize)
 
     def _without_ends(self, image: Image.Image) -> Image.Image:
         """The middle of a strip so long that it would not fit into memory once resized; only its centre is used."""
