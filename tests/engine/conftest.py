@@ -10,6 +10,7 @@ from PIL import Image
 
 from visavis.data.dataset import Sample, sample_id
 from visavis.engine.encoder import Encoder
+from visavis.engine.parts import parts_of
 from visavis.models.clip import CLIPConfig
 from visavis.models.clip_resnet import CLIPResNetConfig
 from visavis.models.clip_vit import CLIPViTConfig
@@ -35,15 +36,13 @@ CONFIGS = {
 
 def make_encoder(family: str, seed: int = 0, **preprocess) -> Encoder:
     config: Config = CONFIGS[family]
-    return Encoder(
-        f"tiny {family}",
-        Checkpoint(
-            config=config,
-            preprocess=Preprocess(**{"image_size": 32, "resize": 32, **preprocess}),
-            state=build_model(config, seed=seed).state_dict(),
-            class_names=("a", "b", "c") if family.startswith("supervised") else None,
-        ),
+    checkpoint = Checkpoint(
+        config=config,
+        preprocess=Preprocess(**{"image_size": 32, "resize": 32, **preprocess}),
+        state=build_model(config, seed=seed).state_dict(),
+        class_names=("a", "b", "c") if family.startswith("supervised") else None,
     )
+    return Encoder(f"tiny {family}", parts_of(checkpoint))
 
 
 @pytest.fixture(params=CONFIGS)

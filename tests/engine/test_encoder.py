@@ -12,6 +12,7 @@ from visavis.data.decoding import UnreadableImage, decode_image
 from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder, load
 from visavis.errors import UsageError
 from visavis.models.clip import CLIP
+from visavis.zoo.architectures import find_config
 from visavis.zoo.checkpoint import Checkpoint, save_checkpoint
 
 
@@ -258,7 +259,9 @@ def test_load_by_name_and_by_file(tmp_path, arrays):
     assert (fresh.name, fresh.family, fresh.embed_dim) == ("ViT-mini-8", "clip-vit", 128)
     path = tmp_path / "mine.safetensors"
     state = fresh.model.state_dict()
-    save_checkpoint(path, Checkpoint(config=fresh.config, preprocess=fresh.preprocessing, state=state, about={"a": 1}))
+    save_checkpoint(
+        path, Checkpoint(config=find_config("ViT-mini-8"), preprocess=fresh.preprocessing, state=state, about={"a": 1})
+    )
     loaded = load(path)
     assert loaded.about == {"a": 1}
     assert loaded.fingerprint == fresh.fingerprint

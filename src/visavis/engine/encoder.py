@@ -14,13 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from visavis.engine.parts import Parts, TextTower, parts_of
 from visavis.engine.pictures import ImageLike, as_picture, list_images
 from visavis.errors import UsageError
-from visavis.models.clip import CLIP
-from visavis.zoo.architectures import Family, build_model, family_of
 from visavis.zoo.catalogue import find_checkpoint
-from visavis.zoo.checkpoint import Checkpoint
-from visavis.zoo.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +40,7 @@ def load(name: str | Path, weights: str | None = "auto", seed: int = 0) -> Encod
     >>> load("ViT-mini-8", weights=None).embed_dim
     128
     """
-    return Encoder(str(name), find_checkpoint(name, weights, seed))
+    return Encoder(str(name), parts_of(find_checkpoint(name, weights, seed)))
 
 
 class Encoder:
@@ -55,53 +52,42 @@ class Encoder:
         model: The torch module, in evaluation mode.
         image_size: Side of the square input in pixels.
         embed_dim: Length of an image's vector: a CLIP's embedding, or the pooled features that a supervised head reads.
-        class_names: What a supervised head tells apart; None for a CLIP.
+        class_names: What a supervised head tells apart; None for a CLIP, and where the weights do not say.
         about: What the checkpoint says of its origin: recipe, data, licence.
     """
 
-    def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+    def __init__(self, name: str, parts: Parts) -> None:
         self.name = name
-        self.model = build_model(checkpoint.config)
-        self.model.load_state_dict(checkpoint.state, strict=True)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-        self.model.eval().requires_grad_(False)
-        self.config = checkpoint.config
-        self.about = checkpoint.about
-        self.class_names = checkpoint.class_names
-        self.family: Family = family_of(checkpoint.config)
-        self.preprocessing = checkpoint.preprocess
-        self.image_size = checkpoint.preprocess.image_size
-        self.embed_dim: int = checkpoint.config.embed_dim
-        self._tokenizer = None
-        if isinstance(self.model, CLIP):
-            text = self.model.config.text
-            self._tokenizer = Tokenizer(vocab_size=text.vocab_size, context_length=text.context_length)
+        self.model = parts.model
+        self.image_tower = parts.image_tower
+        self.family = parts.family
+        self.preprocessing = parts.preprocess
+        self.image_size = parts.preprocess.image_size
+        self.embed_dim = parts.embed_dim
+        self.head = parts.head
+        self.class_names = parts.class_names
+        self.about = parts.about
+        self._settings = parts.settings
+        self._encode_image = parts.encode_image
+        self._text = parts.text
 
     @property
     def has_text(self) -> bool:
         """Whether there is a text tower."""
-        return self._tokenizer is not None
+        return self._text is not None
 
     @property
     def logit_scale(self) -> float | None:
         """The inverse temperature that a CLIP learned, as a factor; None without a text tower."""
-        return float(self.model.logit_scale.exp()) if isinstance(self.model, CLIP) else None
-
-    @property
-    def head(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """A supervised head: weight float32 [classes, embed_dim] and bias float32 [classes]; None for a CLIP."""
-        if isinstance(self.model, CLIP):
-            return None
-        linear = self.model.get_submodule("head" if self.family == "supervised-vit" else "fc")
-        return linear.weight.numpy(), linear.bias.numpy()  # type: ignore[operator]  # a torch.nn.Linear
+        return self._text.logit_scale if self._text else None
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of weights, architecture and preprocessing: equal only where the vectors are."""
-        digest = hashlib.sha256(json.dumps([repr(self.config), asdict(self.preprocessing)]).encode())
+        digest = hashlib.sha256(json.dumps([self._settings, asdict(self.preprocessing)]).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.contiguous().numpy().tobytes())
+            digest.update(np.ascontiguousarray(tensor.numpy()))
         return digest.hexdigest()
 
     def preprocess(self, image: ImageLike) -> Tensor:
@@ -111,10 +97,7 @@ class Encoder:
     @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """Preprocessed images float32 [batch, 3, image_size, image_size] -> float32 [batch, embed_dim]."""
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
-        if isinstance(self.model, CLIP):
-            return self.model.encode_image(pixels)
-        return self.model.features(pixels)
+        return self._encode_image(pixels.contiguous(memory_format=torch.channels_last))
 
     def encode_images(self, images: Iterable[ImageLike], batch_size: int = 32, normalize: bool = False) -> np.ndarray:
         """Images as vectors, in order.
@@ -140,22 +123,25 @@ class Encoder:
 
     def tokenize(self, texts: Sequence[str]) -> np.ndarray:
         """Texts as tokens: int64 [texts, context_length]. Raises UsageError for a model without a text tower."""
-        if self._tokenizer is None:
-            raise UsageError(f"{self.name!r} has no text tower: it was trained on labels. Use one of the CLIP models.")
-        return self._tokenizer(texts)
+        return self._text_tower().tokenize(texts)
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str], batch_size: int = 256, normalize: bool = False) -> np.ndarray:
         """Texts as vectors float32 [texts, embed_dim], in order. Raises UsageError without a text tower."""
         if isinstance(texts, str) or not len(texts):
             raise UsageError(f"Texts must be a list of at least one text, not {texts!r}.")
-        tokens = torch.from_numpy(self.tokenize(texts))  # [texts, context_length]
-        assert isinstance(self.model, CLIP), "tokenize has refused the others"
+        tower = self._text_tower()
+        tokens = torch.from_numpy(tower.tokenize(texts))  # [texts, context_length]
         parts = []
         for batch in _batches(tokens, batch_size):
             longest = int(batch.argmax(dim=1).max()) + 1  # columns after the last end token change nothing
-            parts.append(self.model.encode_text(batch[:, :longest]).numpy())
+            parts.append(tower.encode(batch[:, :longest]).numpy())
         return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
+
+    def _text_tower(self) -> TextTower:
+        if self._text is None:
+            raise UsageError(f"{self.name!r} has no text tower: it was trained on labels. Use one of the CLIP models.")
+        return self._text
 
     def zero_shot_classifier(self, classnames: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray:
         """One unit vector a class, the mean over its prompts' unit vectors: float32 [classes, embed_dim].

@@ -13,7 +13,6 @@ from visavis.data.dataset import Sample
 from visavis.engine.encoder import Encoder
 from visavis.engine.pictures import read_picture
 from visavis.inspection.cost import count_macs, count_params, images_per_second, peak_memory_mib
-from visavis.models.clip import CLIP
 from visavis.progress import ShowProgress
 
 TIMED_IMAGES = 128
@@ -38,7 +37,7 @@ def measure_costs(encoders: Sequence[Encoder], samples: Sequence[Sample], progre
         progress("timing", done + 1, ROUNDS)
     rows = []
     for encoder in encoders:
-        tower = encoder.model.visual if isinstance(encoder.model, CLIP) else encoder.model
+        tower = encoder.image_tower
         params = count_params(encoder.model)
         rows += [
             _row(encoder.name, "params", params),

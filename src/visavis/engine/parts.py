@@ -1,0 +1,96 @@
+"""A network taken apart into what an encoder needs, so that everything above asks one thing of every library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from visavis.models.clip import CLIP
+from visavis.models.resnet import ResNet
+from visavis.zoo.architectures import Family, family_of, outline_model
+from visavis.zoo.checkpoint import Checkpoint
+from visavis.zoo.preprocess import Preprocess
+from visavis.zoo.tokenizer import Tokenizer
+
+Head = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTower:
+    """What turns texts into the images' space.
+
+    Attributes:
+        tokenize: Texts to int64 [texts, context_length].
+        encode: Tokens int64 [texts, length] to vectors [texts, embed_dim].
+        logit_scale: The inverse temperature that was learned, as a factor.
+    """
+
+    tokenize: Callable[[Sequence[str]], np.ndarray]
+    encode: Callable[[Tensor], Tensor]
+    logit_scale: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """One network, whoever built it.
+
+    Attributes:
+        model: All of it, in evaluation mode.
+        image_tower: The part that images pass through, for counting.
+        encode_image: Preprocessed images [batch, 3, side, side] to vectors [batch, embed_dim].
+        preprocess: What the weights demand of images.
+        family: Its corner of {ResNet, ViT} x {labels, language}.
+        settings: All that changes its vectors besides weights and preprocessing, in words.
+        embed_dim: Length of an image's vector.
+        text: None for a network trained on labels.
+        head: A supervised head's weight float32 [classes, embed_dim] and bias float32 [classes].
+        class_names: What the head tells apart, where that is known.
+        about: Origin, data, licence.
+    """
+
+    model: nn.Module
+    image_tower: nn.Module
+    encode_image: Callable[[Tensor], Tensor]
+    preprocess: Preprocess
+    family: Family
+    settings: str
+    embed_dim: int
+    text: TextTower | None = None
+    head: Head | None = None
+    class_names: tuple[str, ...] | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def parts_of(checkpoint: Checkpoint) -> Parts:
+    """The network that a checkpoint describes, with its weights; it takes the tensors and copies none."""
+    model = outline_model(checkpoint.config)
+    model.load_state_dict(checkpoint.state, strict=True, assign=True)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    model.eval().requires_grad_(False)
+    head, text = None, None
+    if isinstance(model, CLIP):
+        settings = model.config.text
+        tokenizer = Tokenizer(vocab_size=settings.vocab_size, context_length=settings.context_length)
+        scale = float(model.logit_scale.exp())
+        text = TextTower(tokenize=tokenizer, encode=model.encode_text, logit_scale=scale)
+    else:
+        last = model.fc if isinstance(model, ResNet) else model.head
+        head = (last.weight.numpy(), last.bias.numpy()) if isinstance(last, nn.Linear) else None
+    return Parts(
+        model=model,
+        image_tower=model.visual if isinstance(model, CLIP) else model,
+        encode_image=model.encode_image if isinstance(model, CLIP) else model.features,
+        preprocess=checkpoint.preprocess,
+        family=family_of(checkpoint.config),
+        settings=repr(checkpoint.config),
+        embed_dim=checkpoint.config.embed_dim,
+        text=text,
+        head=head,
+        class_names=checkpoint.class_names,
+        about=checkpoint.about,
+    )
