@@ -22,7 +22,18 @@ from visavis.models.vit import VisionTransformer, ViTConfig
 
 Config = ResNetConfig | ViTConfig | CLIPConfig
 Model = ResNet | VisionTransformer | CLIP
-Family = Literal["supervised-resnet", "supervised-vit", "clip-resnet", "clip-vit"]
+Family = Literal[
+    "supervised-resnet",
+    "supervised-vit",
+    "clip-resnet",
+    "clip-vit",
+    # Networks of other libraries alone: neither ResNet nor ViT; neither labels nor language, or it is not known which.
+    "supervised-other",
+    "clip-other",
+    "other-resnet",
+    "other-vit",
+    "other-other",
+]
 
 QUICKGELU = "-quickgelu"  # open_clip's suffix
 _MINI_TEXT = TextConfig(context_length=24, vocab_size=1024, width=128, layers=2, heads=2, embed_dim=128)
@@ -62,7 +73,8 @@ ARCHITECTURES: dict[str, Config] = {
     "resnext101_64x4d": ResNetConfig(block="bottleneck", layers=(3, 4, 23, 3), groups=64, width_per_group=4),
     **_vits("vit_tiny", width=192, layers=12, heads=3, patch_sizes=(16,)),
     **_vits("vit_small", width=384, layers=12, heads=6, patch_sizes=(16, 32)),
-    **_vits("vit_base", width=768, layers=12, heads=12, patch_sizes=(8, 16, 32)),
+    "vit_base_patch8_224": ViTConfig(patch_size=8),
+    **_vits("vit_base", width=768, layers=12, heads=12, patch_sizes=(16, 32)),
     **_vits("vit_large", width=1024, layers=24, heads=16, patch_sizes=(16, 32)),
     "vit_huge_patch14_224": ViTConfig(patch_size=14, width=1280, layers=32, heads=16),
     "RN50": CLIPConfig(

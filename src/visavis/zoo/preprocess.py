@@ -33,6 +33,8 @@ class Preprocess:
         interpolation: Pillow's antialiased filter.
         resize_mode: "shortest" keeps the picture's proportions and cuts its centre; "squash" brings both sides to
             `resize` and cuts nothing but what `resize` has in excess, as Apple's DFN5B weights demand.
+        crop_rounding: Where the centre starts that an odd margin leaves half a pixel for: "even", the nearest pixel and
+            of two the even one, as torchvision cuts; "down", as transformers cuts.
         mean: Of each channel, red, green, blue, on the scale from 0 to 1.
         std: Likewise, the standard deviation.
     """
@@ -43,6 +45,7 @@ class Preprocess:
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
     resize_mode: Literal["shortest", "squash"] = "shortest"
+    crop_rounding: Literal["even", "down"] = "even"
 
     def __post_init__(self) -> None:
         if type(self.image_size) is not int or not 1 <= self.image_size <= MAX_IMAGE_SIZE:
@@ -53,6 +56,8 @@ class Preprocess:
             raise ValueError(f"interpolation must be 'bilinear' or 'bicubic', not {self.interpolation!r}.")
         if self.resize_mode not in ("shortest", "squash"):
             raise ValueError(f"resize_mode must be 'shortest' or 'squash', not {self.resize_mode!r}.")
+        if self.crop_rounding not in ("even", "down"):
+            raise ValueError(f"crop_rounding must be 'even' or 'down', not {self.crop_rounding!r}.")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != 3 or not all(math.isfinite(value) for value in values):
                 raise ValueError(f"{name} must be three numbers, not {values!r}.")
@@ -65,8 +70,9 @@ class Preprocess:
         size = self._resized(image)
         if size != image.size:
             image = image.resize(size, _FILTERS[self.interpolation])
-        left = round((image.width - self.image_size) / 2)
-        top = round((image.height - self.image_size) / 2)
+        half = round if self.crop_rounding == "even" else math.floor
+        left = half((image.width - self.image_size) / 2)
+        top = half((image.height - self.image_size) / 2)
         return np.asarray(image.crop((left, top, left + self.image_size, top + self.image_size)))
 
     def _resized(self, image: Image.Image) -> tuple[int, int]:
