@@ -21,8 +21,11 @@ check: $(VENV)/.installed-test  ## format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-peers: .venv-peers/.installed  ## compare with the live peers in an environment of their own
+test-peers: .venv-peers/.installed  ## compare with the live peers in an environment of their own
 	.venv-peers/bin/python -m pytest tests/peers
+
+fuzz: $(VENV)/.installed-test  ## 20,000 damaged files through every reader of weights
+	$(BIN)/python tests/fuzz/fuzz_formats.py
 
 wheel: $(VENV)/.installed  ## build dist/visavis-*.whl
 	rm -rf build dist
@@ -50,4 +53,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: help install demo test check peers wheel photos clean
+.PHONY: help install demo test check test-peers fuzz wheel photos clean

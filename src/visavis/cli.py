@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -27,20 +27,85 @@ app = App(
     suppress_keyboard_interrupt=False,  # main() says what is kept
     result_action="return_value",
 )
+Target = Literal["openai", "open_clip", "hf", "timm", "torchvision", "visavis"]  # as in zoo/convert.py
+
 out_console = Console(highlight=False, emoji=False)  # a name such as :cat: stays as it is
 err_console = Console(stderr=True, highlight=False, emoji=False)
 
 
 @app.command(name="list")
-def list_command(pattern: str = "*") -> None:
-    """Names of models that match a wildcard pattern; a name with a tag behind the dot has weights.
+def list_command(pattern: str = "*", *, cached: bool = False) -> None:
+    """Models that match a wildcard pattern, with what people choose by; a name with a tag behind the dot has weights.
 
-    Example: visavis list 'ViT*'
+    Example: visavis list 'ViT-B-32*'
+
+    Parameters
+    ----------
+    pattern
+        Of names, with * and ?; upper and lower case alike.
+    cached
+        Only weights that are on this machine.
     """
-    from visavis.zoo.catalogue import list_models
+    from visavis.zoo.catalogue import COLUMNS, EMBEDDED, describe_models, list_models
 
-    for name in list_models(pattern):
-        print(name)
+    names = list_models(pattern)
+    if cached:
+        from visavis.zoo.cached import cached_names
+        from visavis.zoo.published import read_published
+
+        here = {*EMBEDDED, *cached_names(read_published().values())}
+        names = [name for name in names if name in here]
+    rows = describe_models(names)
+    widths = {column: max(map(len, [column, *(row[column] for row in rows)])) for column in COLUMNS}
+    for row in [dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]:
+        print("  ".join(row[column].ljust(widths[column]) for column in COLUMNS).rstrip())
+
+
+@app.command
+def fetch(*names: str) -> None:
+    """Fetch published weights into the cache that open_clip, timm and transformers share.
+
+    Example: visavis fetch ViT-B-32.openai resnet50.tv_in1k
+
+    Parameters
+    ----------
+    names
+        Names from `visavis list` with a tag behind the dot.
+    """
+    from visavis.progress import show_progress
+    from visavis.zoo.hub import fetch_published
+
+    with show_progress(err_console) as progress:
+        fetched = fetch_published(names, progress)
+    for one in fetched:
+        origin = "was there" if one.was_cached else "fetched"
+        print(f"{one.name}  {origin}  {one.size / 1e6:.1f} MB  {one.path}")
+
+
+@app.command
+def convert(checkpoint: str, *, to: Target, out: Path, architecture: str | None = None) -> None:
+    """Write a checkpoint in another library's format, which that library itself loads.
+
+    Example: visavis convert ViT-B-32-openai.pt --to open_clip --out vit-b-32
+
+    Parameters
+    ----------
+    checkpoint
+        A file, a folder, or a name from `visavis list`.
+    to
+        openai, open_clip, hf, timm, torchvision or visavis.
+    out
+        The file (.pt for openai, .pth for torchvision, .safetensors for visavis) or the new folder (the others).
+    architecture
+        What the file does not say of itself: a published checkpoint or an architecture, such as ViT-B-32-quickgelu.
+    """
+    from visavis.zoo.convert import convert as convert_checkpoint
+    from visavis.zoo.finding import find_checkpoint
+
+    written = convert_checkpoint(find_checkpoint(checkpoint, architecture), to, out)
+    for note in written.notes:
+        err_console.print(note, markup=False)
+    print(written.path)
 
 
 @app.command

@@ -22,7 +22,7 @@ from visavis.train import loop
 from visavis.train.interrupt import StopRequest
 from visavis.train.loop import InterruptedTrainingError, Progress, train
 from visavis.train.recipe import TrainConfig, read_recipe
-from visavis.zoo.checkpoint import read_checkpoint
+from visavis.zoo.opening import open_checkpoint
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 FOUR = ("resnet-mini", "vit-mini-patch8", "RN-mini", "ViT-mini-8")
@@ -57,7 +57,7 @@ def stop_after(step: int, number: int = signal.SIGINT):
 
 
 def weights(path: Path) -> dict[str, bytes]:
-    return {name: value.numpy().tobytes() for name, value in read_checkpoint(path).state.items()}
+    return {name: value.numpy().tobytes() for name, value in open_checkpoint(path).state.items()}
 
 
 def logged(out: Path) -> list[dict[str, float]]:
@@ -156,7 +156,7 @@ def test_a_finished_run_is_not_trained_again(drawings, tmp_path, monkeypatch):
 
 def test_what_the_weights_file_says(drawings, tmp_path):
     run = config("resnet-mini", samples=12)
-    checkpoint = read_checkpoint(train(run, drawings, tmp_path / "out"))
+    checkpoint = open_checkpoint(train(run, drawings, tmp_path / "out"))
     assert checkpoint.class_names == tuple(f"thing {number}" for number in range(6))
     assert checkpoint.config.num_classes == 6
     assert checkpoint.preprocess.image_size == 64
@@ -170,7 +170,7 @@ def test_half_precision_files_hold_the_rounded_weights(drawings, tmp_path):
     full = train(config(samples=12), drawings, tmp_path / "full")
     half = train(config(samples=12, saved_precision="float16"), drawings, tmp_path / "half")
     assert half.stat().st_size < 0.6 * full.stat().st_size
-    wide, narrow = read_checkpoint(full).state, read_checkpoint(half).state
+    wide, narrow = open_checkpoint(full).state, open_checkpoint(half).state
     for name, value in wide.items():
         torch.testing.assert_close(narrow[name], value.half().float(), atol=0, rtol=0)
 
@@ -211,7 +211,7 @@ def test_the_licence_changes_no_weight_and_so_not_the_run(drawings, tmp_path):
     with pytest.raises(InterruptedTrainingError):
         train(config(samples=12), drawings, tmp_path / "run", on_progress=stop_after(1))
     finished = train(config(samples=12, license="CC0-1.0"), drawings, tmp_path / "run")
-    assert read_checkpoint(finished).about["license"] == "CC0-1.0"
+    assert open_checkpoint(finished).about["license"] == "CC0-1.0"
 
 
 def test_folders_that_cannot_be_used(drawings, tmp_path):
@@ -285,7 +285,7 @@ def test_every_recipe_of_the_tree_takes_two_steps(drawings, tmp_path, path):
     finished = train(run, drawings, tmp_path / "out")
     assert [line["step"] for line in logged(tmp_path / "out")] == [1, 2]
     assert all(math.isfinite(line["loss"]) for line in logged(tmp_path / "out"))
-    assert all(bool(value.isfinite().all()) for value in read_checkpoint(finished).state.values())
+    assert all(bool(value.isfinite().all()) for value in open_checkpoint(finished).state.values())
 
 
 @pytest.mark.parametrize("architecture", FOUR)

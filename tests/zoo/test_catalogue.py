@@ -18,19 +18,22 @@ from visavis.zoo.architectures import (
     count_blocks,
     find_config,
 )
-from visavis.zoo.catalogue import EMBEDDED, find_checkpoint, list_models
+from visavis.zoo.catalogue import EMBEDDED, list_models
 from visavis.zoo.checkpoint import save_checkpoint
+from visavis.zoo.finding import find_checkpoint, fresh_checkpoint
+from visavis.zoo.published import read_published
 
 
 def test_everything_is_listed_once():
     names = list_models()
-    assert set(names) == {*ARCHITECTURES, *EMBEDDED}
+    assert set(names) == {*ARCHITECTURES, *EMBEDDED, *read_published()}
     assert len(names) == len(set(names))
     assert names == sorted(names, key=str.casefold)
 
 
 def test_patterns():
-    assert list_models("*RN50*") == ["RN50", "RN50x16", "RN50x4", "RN50x64"]
+    clips = ["RN50", "RN50.cc12m", "RN50.openai", "RN50.yfcc15m", "RN50x16", "RN50x16.openai", "RN50x4"]
+    assert list_models("*RN50*") == [*clips, "RN50x4.openai", "RN50x64", "RN50x64.openai"]
     assert list_models("rn50") == ["RN50"]  # case does not matter
     assert list_models("*.emoji") == sorted(EMBEDDED, key=str.casefold)
     assert list_models("nothing") == []
@@ -63,7 +66,7 @@ def test_embedded_weights_are_small():
 
 
 def test_fresh_weights_follow_their_seed():
-    one, same, other = (find_checkpoint("ViT-mini-8", weights=None, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (fresh_checkpoint("ViT-mini-8", seed) for seed in (1, 1, 2))
     name = "visual.conv1.weight"
     assert torch.equal(one.state[name], same.state[name])
     assert not torch.equal(one.state[name], other.state[name])
@@ -71,7 +74,7 @@ def test_fresh_weights_follow_their_seed():
 
 
 def test_a_file_by_its_path(tmp_path):
-    written = find_checkpoint("resnet-mini", weights=None)
+    written = fresh_checkpoint("resnet-mini", seed=0)
     path = tmp_path / "a name with spaces, 'quotes' and \U0001f600.safetensors"
     save_checkpoint(path, written)
     for given_path in (path, str(path)):
@@ -89,11 +92,11 @@ def test_a_file_by_its_path(tmp_path):
         ("", "Unknown model ''"),
         (
             "ViT-B-32",
-            r"'ViT-B-32' names an architecture, not weights. Use weights that visavis has \(resnet-mini",
+            r"'ViT-B-32' names an architecture, not weights. Use weights of it \(ViT-B-32.commonpool",
         ),
         ("nowhere/model.safetensors", "There is no checkpoint file 'nowhere/model.safetensors'"),
         ("model.pt", "There is no checkpoint file 'model.pt'"),
-        ("ViT-B/32", "There is no checkpoint file 'ViT-B/32'. Did you mean ViT-B-32"),
+        ("ViT-B/23", "There is no checkpoint file 'ViT-B/23'. Did you mean ViT-B-32"),
         ("a\0b", "Unknown model"),
         ("x" * 300, "Unknown model"),
     ],
@@ -106,9 +109,9 @@ def test_unknown_names(name, words):
 
 def test_unknown_architectures_and_weights():
     with pytest.raises(UsageError, match=r"Unknown architecture 'resnet5O'. Did you mean resnet50"):
-        find_checkpoint("resnet5O", weights=None)
-    with pytest.raises(UsageError, match="weights must be 'auto' or None, not 'openai'"):
-        find_checkpoint("RN50", weights="openai")
+        fresh_checkpoint("resnet5O", seed=0)
+    with pytest.raises(UsageError, match=r"architecture='RN50' says what a file is, but there is no file 'RN50.cc12m'"):
+        find_checkpoint("RN50.cc12m", architecture="RN50")
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

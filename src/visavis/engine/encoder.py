@@ -17,7 +17,8 @@ from torch import Tensor
 from visavis.engine.parts import Parts, TextTower, parts_of
 from visavis.engine.pictures import ImageLike, as_picture, list_images
 from visavis.errors import UsageError
-from visavis.zoo.catalogue import find_checkpoint
+from visavis.zoo.finding import find_checkpoint, fresh_checkpoint
+from visavis.zoo.resizing import resize_checkpoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,22 +26,37 @@ if TYPE_CHECKING:
 DEFAULT_TEMPLATES = ("a photo of a {}.",)  # Radford et al. 2021, section 3.1.4
 
 
-def load(name: str | Path, weights: str | None = "auto", seed: int = 0) -> Encoder:
+def load(
+    name: str | Path,
+    weights: str | None = "auto",
+    seed: int = 0,
+    architecture: str | None = None,
+    image_size: int | None = None,
+) -> Encoder:
     """An encoder by its name or checkpoint file.
 
     Args:
-        name: A name from `visavis.list_models()`, or the path of a file that `visavis train` wrote.
+        name: A name from `visavis.list_models()`, or the path of a checkpoint: OpenAI's, open_clip's, Hugging Face's,
+            torchvision's, timm's, big_vision's or our own. "@288" behind it asks for images of 288 pixels.
         weights: "auto" for the name's weights, None for fresh ones.
         seed: Of fresh weights.
+        architecture: For a file, what it does not say of itself: a published checkpoint or an architecture, such as
+            "ViT-B-32-quickgelu".
+        image_size: Side of the images in pixels, where it is not the weights' own; position embeddings are resampled.
 
     Raises:
-        UsageError: Unknown name; the nearest ones are offered.
-        VisavisError: A damaged file.
+        UsageError: Unknown name, the nearest ones are offered; or a file that needs `architecture`.
+        VisavisError: A damaged file, or published weights that cannot be had.
 
     >>> load("ViT-mini-8", weights=None).embed_dim
     128
     """
-    return Encoder(str(name), parts_of(find_checkpoint(name, weights, seed)))
+    if weights not in ("auto", None):
+        raise UsageError(f"weights must be 'auto' or None, not {weights!r}. To load a file, give its path as the name.")
+    checkpoint = fresh_checkpoint(str(name), seed) if weights is None else find_checkpoint(name, architecture)
+    if image_size is not None:
+        checkpoint = resize_checkpoint(checkpoint, image_size)
+    return Encoder(str(name), parts_of(checkpoint))
 
 
 class Encoder:
@@ -48,7 +64,8 @@ class Encoder:
 
     Attributes:
         name: As asked for.
-        family: "supervised-resnet", "supervised-vit", "clip-resnet" or "clip-vit".
+        family: What trained it, "supervised" (labels), "clip" (language) or "other", and how its image tower is built,
+            "resnet", "vit" or "other": "clip-vit".
         model: The torch module, in evaluation mode.
         image_size: Side of the square input in pixels.
         embed_dim: Length of an image's vector: a CLIP's embedding, or the pooled features that a supervised head reads.
@@ -87,7 +104,7 @@ class Encoder:
         digest = hashlib.sha256(json.dumps([self._settings, asdict(self.preprocessing)]).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(tensor.numpy()))
+            digest.update(np.ascontiguousarray(tensor.numpy()).data)
         return digest.hexdigest()
 
     def preprocess(self, image: ImageLike) -> Tensor:
@@ -132,15 +149,13 @@ class Encoder:
             raise UsageError(f"Texts must be a list of at least one text, not {texts!r}.")
         tower = self._text_tower()
         tokens = torch.from_numpy(tower.tokenize(texts))  # [texts, context_length]
-        parts = []
-        for batch in _batches(tokens, batch_size):
-            longest = int(batch.argmax(dim=1).max()) + 1  # columns after the last end token change nothing
-            parts.append(tower.encode(batch[:, :longest]).numpy())
+        parts = [tower.encode(batch).numpy() for batch in _batches(tokens, batch_size)]
         return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
 
     def _text_tower(self) -> TextTower:
         if self._text is None:
-            raise UsageError(f"{self.name!r} has no text tower: it was trained on labels. Use one of the CLIP models.")
+            reason = ": it was trained on labels" if self.family.startswith("supervised") else ""
+            raise UsageError(f"{self.name!r} has no text tower{reason}. Use one of the CLIP models.")
         return self._text
 
     def zero_shot_classifier(self, classnames: Sequence[str], templates: Sequence[str] | None = None) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class TextTower:
 
     Attributes:
         tokenize: Texts to int64 [texts, context_length].
-        encode: Tokens int64 [texts, length] to vectors [texts, embed_dim].
+        encode: Tokens int64 [texts, context_length] to vectors [texts, embed_dim].
         logit_scale: The inverse temperature that was learned, as a factor.
     """
 
@@ -44,10 +45,10 @@ class Parts:
         image_tower: The part that images pass through, for counting.
         encode_image: Preprocessed images [batch, 3, side, side] to vectors [batch, embed_dim].
         preprocess: What the weights demand of images.
-        family: Its corner of {ResNet, ViT} x {labels, language}.
+        family: Its corner of {ResNet, ViT} x {labels, language}, or its place outside.
         settings: All that changes its vectors besides weights and preprocessing, in words.
         embed_dim: Length of an image's vector.
-        text: None for a network trained on labels.
+        text: None for a network without a text tower.
         head: A supervised head's weight float32 [classes, embed_dim] and bias float32 [classes].
         class_names: What the head tells apart, where that is known.
         about: Origin, data, licence.
@@ -77,7 +78,7 @@ def parts_of(checkpoint: Checkpoint) -> Parts:
         settings = model.config.text
         tokenizer = Tokenizer(vocab_size=settings.vocab_size, context_length=settings.context_length)
         scale = float(model.logit_scale.exp())
-        text = TextTower(tokenize=tokenizer, encode=model.encode_text, logit_scale=scale)
+        text = TextTower(tokenize=tokenizer, encode=partial(_up_to_the_end, model.encode_text), logit_scale=scale)
     else:
         last = model.fc if isinstance(model, ResNet) else model.head
         head = (last.weight.numpy(), last.bias.numpy()) if isinstance(last, nn.Linear) else None
@@ -94,3 +95,9 @@ def parts_of(checkpoint: Checkpoint) -> Parts:
         class_names=checkpoint.class_names,
         about=checkpoint.about,
     )
+
+
+def _up_to_the_end(encode: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
+    """CLIP reads its vector where the end token stands, the highest of all, and columns after it change nothing."""
+    longest = int(tokens.argmax(dim=1).max()) + 1
+    return encode(tokens[:, :longest])

@@ -57,7 +57,8 @@ def by_zero_shot(evidence: Evidence) -> Scores:
     """Names, prompts and the text tower; no image of the user's is needed."""
     encoder = evidence.encoder
     if encoder.logit_scale is None:
-        raise NotMeasurable(f"{encoder.name} has no text tower: it was trained on labels.")
+        reason = ": it was trained on labels" if encoder.family.startswith("supervised") else ""
+        raise NotMeasurable(f"{encoder.name} has no text tower{reason}.")
     classifier = encoder.zero_shot_classifier(evidence.prompt_names, evidence.templates)
     return Scores(probabilities=zero_shot(evidence.test, classifier, encoder.logit_scale), chosen={})
 
@@ -65,8 +66,11 @@ def by_zero_shot(evidence: Evidence) -> Scores:
 def by_classifier(evidence: Evidence) -> Scores:
     """A supervised model's own head, where it knows the data's classes."""
     encoder = evidence.encoder
-    if encoder.head is None or encoder.class_names is None:
-        raise NotMeasurable(f"{encoder.name} has no classifier of its own: it was trained on language.")
+    if encoder.head is None:
+        reason = ": it was trained on language" if encoder.family.startswith("clip") else ""
+        raise NotMeasurable(f"{encoder.name} has no classifier of its own{reason}.")
+    if encoder.class_names is None:
+        raise NotMeasurable(f"The weights of {encoder.name} do not say what its classifier tells apart.")
     weight, bias = encoder.head
     probabilities = own_classifier(evidence.test, weight, bias, encoder.class_names, evidence.classes)
     return Scores(probabilities=probabilities, chosen={"head_classes": len(encoder.class_names)})

@@ -15,8 +15,13 @@ from visavis.engine.encoder import Encoder
 PACKAGES = ("visavis", "torch", "numpy", "pandas", "scipy", "scikit-learn", "pillow", "pyarrow")
 
 
+# The two halves of a family, in words. Only the first two of each fill the square of architecture and training signal.
+TRAININGS = {"supervised": "labels", "clip": "language", "other": "an unstated signal"}
+ARCHITECTURES = {"resnet": "ResNet", "vit": "ViT", "other": "another architecture"}
+
+
 def factors_of(encoders: Sequence[Encoder]) -> dict[str, tuple[str, str]]:
-    """For each model how it is built ("ResNet", "ViT") and what trained it ("labels", "language")."""
+    """For each model how it is built and what trained it: ("ViT", "language")."""
     return {encoder.name: (_architecture(encoder), _training(encoder)) for encoder in encoders}
 
 
@@ -32,7 +37,7 @@ def describe_model(encoder: Encoder, costs: pd.DataFrame) -> dict[str, Any]:
         "macs": int(own["macs"]),
         "image_size": encoder.image_size,
         "embed_dim": encoder.embed_dim,
-        "preprocessing": repr(encoder.preprocessing),
+        "preprocessing": _preprocessing(encoder),
         "fingerprint": encoder.fingerprint,
         "trained_on": str(encoder.about.get("trained_on", "not said by the checkpoint")),
         "license": str(encoder.about.get("license", "not said by the checkpoint")),
@@ -52,11 +57,21 @@ def describe_packages() -> dict[str, str]:
 
 
 def _architecture(encoder: Encoder) -> str:
-    return "ResNet" if encoder.family.endswith("resnet") else "ViT"
+    return ARCHITECTURES[encoder.family.partition("-")[2]]
+
+
+def _preprocessing(encoder: Encoder) -> str:
+    """What was done to images, and what of it is not the weights' own or was not said by them."""
+    said = [repr(encoder.preprocessing)]
+    if "positions_resized" in encoder.about:
+        said.append(f"position embeddings resampled from {encoder.about['positions_resized']} places")
+    if "assumed" in encoder.about:
+        said.append(f"assumed: {encoder.about['assumed']}")
+    return "; ".join(said)
 
 
 def _training(encoder: Encoder) -> str:
-    return "language" if encoder.has_text else "labels"
+    return TRAININGS[encoder.family.partition("-")[0]]
 
 
 def _processor() -> str:

@@ -1,18 +1,17 @@
-"""Which weights there are: the embedded ones, and the names of architectures without weights."""
+"""Which models there are, without loading torch: what visavis brings, what others published, and architectures."""
 
 from __future__ import annotations
 
 import fnmatch
-import os
+import json
+import math
+from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 
-from visavis.errors import UsageError, did_you_mean
-from visavis.zoo.architectures import ARCHITECTURES, build_model, find_config
-from visavis.zoo.checkpoint import Checkpoint, read_checkpoint
-from visavis.zoo.preprocess import Preprocess
+from visavis.zoo.published import QUICKGELU, Published, read_published
 
 EMBEDDED = ("resnet-mini.emoji", "vit-mini-patch8.emoji", "RN-mini.emoji", "ViT-mini-8.emoji")
+COLUMNS = ("name", "source", "parameters", "MACs", "image", "activation", "trained on", "origin", "licence")
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -20,42 +19,52 @@ def list_models(pattern: str = "*") -> list[str]:
 
     A name with a tag behind the dot has weights; one without is an architecture.
     """
-    names = sorted((*ARCHITECTURES, *EMBEDDED), key=str.casefold)
-    return [name for name in names if fnmatch.fnmatch(name.casefold(), pattern.casefold())]
+    weights = (*EMBEDDED, *read_published())
+    architectures = {name.partition(".")[0] for name in EMBEDDED}
+    architectures |= {row.architecture.removesuffix(QUICKGELU) for row in read_published().values()}
+    names = sorted((*architectures, *weights), key=str.casefold)
+    return [name for name in names if fnmatch.fnmatchcase(name.casefold(), pattern.casefold())]
 
 
-def find_checkpoint(name: str | Path, weights: str | None = "auto", seed: int = 0) -> Checkpoint:
-    """Weights and architecture by name or by file.
+def describe_models(names: Sequence[str]) -> list[dict[str, str]]:
+    """What people choose by, a row a name: parameters, MACs, image size, activation, training data, licence.
 
-    Args:
-        name: An embedded model's name, an architecture's name, or a path to a file that `visavis train` wrote.
-        weights: "auto" finds the name's weights; None draws fresh ones.
-        seed: Of fresh weights.
-
-    Raises:
-        UsageError: The name is unknown, or is an architecture and no weights were asked to be drawn.
-        VisavisError: The file is damaged.
+    A column of an architecture's row is empty: all but the name belong to weights.
     """
-    if weights is None:
-        config = find_config(str(name))
-        preprocess = Preprocess(image_size=config.image_size, resize=config.image_size)
-        model = build_model(config, seed=seed)
-        return Checkpoint(config=config, preprocess=preprocess, state=model.state_dict(), about={"seed": seed})
-    if weights != "auto":
-        raise UsageError(f"weights must be 'auto' or None, not {weights!r}. To load a file, give its path as the name.")
-    path = Path(name)
-    if os.path.isfile(path):  # Path.is_file raises where a name is too long to be one
-        return read_checkpoint(path)
-    if str(name) in EMBEDDED:
-        with resources.as_file(resources.files("visavis.zoo") / "weights" / f"{name}.safetensors") as file:
-            return read_checkpoint(file)
-    if path.suffix in (".safetensors", ".pt", ".pth", ".bin") or len(path.parts) > 1:
-        hint = did_you_mean(str(name), (*EMBEDDED, *ARCHITECTURES))
-        raise UsageError(f"There is no checkpoint file {str(name)!r}. {hint} `visavis list` shows all names.")
-    if str(name) in ARCHITECTURES:
-        raise UsageError(
-            f"{str(name)!r} names an architecture, not weights. Use weights that visavis has ({', '.join(EMBEDDED)}), "
-            "a file that `visavis train` wrote, or weights=None for fresh ones."
-        )
-    hint = did_you_mean(str(name), (*EMBEDDED, *ARCHITECTURES))
-    raise UsageError(f"Unknown model {str(name)!r}. {hint} `visavis list` shows all.")
+    rows = []
+    for name in names:
+        published = read_published().get(name)
+        facts = _published_facts(published) if published else _embedded_facts(name) if name in EMBEDDED else {}
+        rows.append({column: {"name": name, **facts}.get(column, "") for column in COLUMNS})
+    return rows
+
+
+def _published_facts(row: Published) -> dict[str, str]:
+    return {
+        "source": row.source,
+        "parameters": f"{row.params / 1e6:.1f}M",
+        "MACs": f"{row.macs / 1e9:.2f}G",
+        "image": str(row.image_size),
+        "activation": row.activation,
+        "trained on": f"{row.training_data} ({row.samples or 'number not told'})",
+        "origin": row.origin,
+        "licence": row.license,
+    }
+
+
+def _embedded_facts(name: str) -> dict[str, str]:
+    """From the header of the weights themselves, read without torch."""
+    with (resources.files("visavis.zoo") / "weights" / f"{name}.safetensors").open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    written = json.loads(header.pop("__metadata__")["visavis"])
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    params = sum(math.prod(tensor["shape"]) for key, tensor in header.items() if not key.endswith(buffers))
+    return {
+        "source": "visavis",
+        "parameters": f"{params / 1e6:.1f}M",
+        "image": str(written["preprocess"]["image_size"]),
+        "activation": written["config"].get("text", written["config"]).get("activation", "relu"),
+        "trained on": written["about"]["trained_on"],
+        "origin": "drawings under free licences",
+        "licence": written["about"]["license"].partition(" ")[0],
+    }

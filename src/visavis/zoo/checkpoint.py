@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from visavis.errors import VisavisError
 from visavis.models.clip import CLIPConfig
+from visavis.models.clip_resnet import CLIPResNetConfig
+from visavis.models.resnet import ResNetConfig
 from visavis.zoo.architectures import Config, config_from_dict, config_to_dict, count_blocks, outline_model
 from visavis.zoo.files import replacing
 from visavis.zoo.preprocess import Preprocess
@@ -45,6 +47,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, dtype: torch.dtype = tor
     """Writes the file whole or not at all. Raises VisavisError where the disk is full or the path not writable."""
     metadata = {
         "format": FORMAT,
+        "facts": _facts(checkpoint.config),
         "config": config_to_dict(checkpoint.config),
         "preprocess": dataclasses.asdict(checkpoint.preprocess),
         "class_names": checkpoint.class_names,
@@ -54,6 +57,21 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, dtype: torch.dtype = tor
         name: value.to(dtype) if value.is_floating_point() else value for name, value in checkpoint.state.items()
     }
     write_safetensors(path, tensors, {"visavis": json.dumps(metadata)})
+
+
+def _facts(config: Config) -> dict[str, Any]:
+    """What other readers of the file ask for, in words; it follows from the configuration, which alone is read back."""
+    if not isinstance(config, CLIPConfig):
+        pooling, activation = (
+            ("mean", "relu") if isinstance(config, ResNetConfig) else ("class token", config.activation)
+        )
+        return {"activation": activation, "pooling": pooling}
+    visual, text = config.visual, config.text
+    return {
+        "activation": text.activation,
+        "pooling": "attention" if isinstance(visual, CLIPResNetConfig) else "class token",
+        "tokenizer": f"CLIP's byte pairs, {text.vocab_size} tokens, {text.context_length} a text",
+    }
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -68,26 +86,17 @@ def write_safetensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str
         ) from error
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Reads a file that `save_checkpoint` wrote; floating-point weights come back as float32.
+def checkpoint_of(path: Path, written: str, state: dict[str, Tensor]) -> Checkpoint:
+    """What `save_checkpoint` wrote; floating-point weights come back as float32.
+
+    Args:
+        path: The file, for messages.
+        written: What it says of itself: the text under "visavis" in its metadata.
+        state: Its tensors.
 
     Raises:
-        VisavisError: The file is cut short, is no safetensors file, was not written by visavis, or its weights do not
-            fit what it says of itself.
+        VisavisError: The weights do not fit what the file says of itself.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            written = (file.metadata() or {}).get("visavis")
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    except (SafetensorError, OSError) as error:
-        raise VisavisError(
-            f"{str(path)!r} is not a whole safetensors file ({error}). It may be cut short: fetch or make it again."
-        ) from error
-    if written is None:
-        raise VisavisError(
-            f"{str(path)!r} is a safetensors file without visavis's metadata, so its architecture and preprocessing "
-            "are unknown. Give a file that `visavis train` wrote."
-        )
     try:
         checkpoint = _checkpoint(json.loads(written), state)
         _check_fit(checkpoint)
