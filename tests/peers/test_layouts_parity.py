@@ -233,7 +233,7 @@ def test_preprocessing_is_written_as_it_is_read(image_size, resize, mode):
     )
     config = dataclasses.replace(VIT, image_size=image_size)
     written = hugging_face_files(config, preprocess, None)["preprocessor_config.json"]
-    assert hugging_face_preprocess(written) == preprocess
+    assert hugging_face_preprocess(written) == dataclasses.replace(preprocess, crop_rounding="down")
     assert timm_preprocess(timm_files(config, preprocess, None)["config.json"]) == preprocess
     clip = CLIPConfig(visual=dataclasses.replace(IMAGES["vit"], image_size=image_size), text=TEXT)
     fitting = dataclasses.replace(preprocess, resize=image_size)

@@ -66,7 +66,7 @@ def test_open_clips_files(name, suffix, tmp_path):
         torch.save({"epoch": 3, "name": "run", "state_dict": wrapped, "optimizer": {"state": {}}}, path)
     else:
         torch.save(state, path)
-    compare_clip(load(path, architecture=name), peer, f"{suffix}, named", "open_clip", name)
+    compare_clip(load(f"{path}::{name}"), peer, f"{suffix}, named", "open_clip", name)
 
 
 def test_open_clips_folder(tmp_path):
@@ -117,7 +117,7 @@ def test_torchvisions_files(name, published, make, zipped, tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(peer.state_dict(), path, _use_new_zipfile_serialization=zipped)
     compare_classifier(
-        load(path, architecture=published), peer, f".pth, {'zip' if zipped else 'legacy'}", "torchvision", name
+        load(f"{path}::{published}"), peer, f".pth, {'zip' if zipped else 'legacy'}", "torchvision", name
     )
 
 
@@ -183,5 +183,5 @@ def test_published_paths_are_no_pickles(tmp_path):
 
     path = tmp_path / "weights.pth"
     torch.save({"state_dict": torchvision.models.resnet18().state_dict(), "args": Payload()}, path)
-    load(path, architecture="resnet18.tv_in1k")
+    load(f"{path}::resnet18.tv_in1k")
     assert not trace.exists()

@@ -110,6 +110,8 @@ def test_unknown_names(name, words):
 def test_unknown_architectures_and_weights():
     with pytest.raises(UsageError, match=r"Unknown architecture 'resnet5O'. Did you mean resnet50"):
         fresh_checkpoint("resnet5O", seed=0)
+    with pytest.raises(UsageError, match=r"Unknown model 'RN50.cc12m::RN50'"):
+        find_checkpoint("RN50.cc12m::RN50")
     with pytest.raises(UsageError, match=r"architecture='RN50' says what a file is, but there is no file 'RN50.cc12m'"):
         find_checkpoint("RN50.cc12m", architecture="RN50")
 

@@ -103,7 +103,7 @@ def test_other_files_are_no_checkpoints(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(VisavisError, match=f"{name}' "):
             open_checkpoint(tmp_path / name)
-    with pytest.raises(UsageError, match="There is no file or folder"):
+    with pytest.raises(UsageError, match="is no file or folder that exists"):
         open_checkpoint(tmp_path / "none")
     with pytest.raises(UsageError, match="holds no weights under a usual name"):
         open_checkpoint(tmp_path)

@@ -25,6 +25,7 @@ from visavis.zoo.layouts.tables import LAYOUTS
 from visavis.zoo.opening import config_of, imagenet_names, open_checkpoint
 from visavis.zoo.preprocess import CLIP_MEAN, IMAGENET_MEAN, Preprocess
 from visavis.zoo.published import read_published
+from visavis.zoo.resizing import with_image_size
 
 CLIP_TINY = CLIPConfig(
     visual=CLIPViTConfig(
@@ -64,7 +65,7 @@ def test_what_is_converted_comes_back_with_all_settings(target, tmp_path):
 def test_a_bare_clip_is_asked_for_its_activation(tmp_path):
     path = bare_file(find_config("ViT-mini-8"), "openai", tmp_path / "clip.safetensors")
     with pytest.raises(
-        UsageError, match=r"does not tell its activation.*architecture=NAME, one of ViT-mini-8, ViT-mini-8-q"
+        UsageError, match=r"does not tell its activation.*FILE::NAME with one of ViT-mini-8, ViT-mini-8-q"
     ):
         open_checkpoint(path)
     for name, activation in (("ViT-mini-8", "gelu"), ("ViT-mini-8-quickgelu", "quickgelu")):
@@ -73,6 +74,20 @@ def test_a_bare_clip_is_asked_for_its_activation(tmp_path):
         assert read.config.text.activation == activation
         assert read.preprocess.mean == CLIP_MEAN
         assert "CLIP's own preprocessing" in read.about["assumed"]
+
+
+def test_what_a_file_is_may_stand_behind_its_path(tmp_path):
+    path = bare_file(find_config("ViT-mini-8"), "openai", tmp_path / "clip.safetensors")
+    read = find_checkpoint(f"{path}::ViT-mini-8-quickgelu@32")
+    assert read.config == with_image_size(find_config("ViT-mini-8-quickgelu"), 32)
+    with pytest.raises(UsageError, match=f"^'{path}': .*does not tell its activation"):
+        find_checkpoint(path)
+    with pytest.raises(UsageError, match="There is no checkpoint file"):
+        find_checkpoint(f"{path}.pt::ViT-mini-8")
+    odd = tmp_path / "clip::ViT-mini-8-quickgelu"  # a file may really be called so
+    path.rename(odd)
+    with pytest.raises(UsageError, match="does not tell its activation"):
+        find_checkpoint(odd)
 
 
 def test_a_bare_resnet_is_asked_for_its_preprocessing(tmp_path):
@@ -92,6 +107,26 @@ def test_a_bare_resnet_is_asked_for_its_preprocessing(tmp_path):
     assert read.about["license"] == "BSD-3-Clause"
     with pytest.raises(UsageError, match="not of the architecture that was given"):
         open_checkpoint(path, "resnet50.tv_in1k")
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "stated"),
+    [
+        ("timm", "config.json", '{"pretrained_cfg": "x"}'),
+        ("timm", "config.json", '{"pretrained_cfg": {"input_size": [3, 1e400, 1e400]}}'),
+        ("timm", "config.json", '{"pretrained_cfg": {"input_size": [3, 32, 32], "crop_pct": "much"}}'),
+        ("hf", "preprocessor_config.json", '{"size": {"shortest_edge": 1e400}}'),
+        ("hf", "preprocessor_config.json", '{"size": "x"}'),
+        ("hf", "preprocessor_config.json", '{"size": {"height": 32, "width": 32}, "image_mean": 3}'),
+    ],
+)
+def test_settings_that_make_no_sense(to, name, stated, tmp_path):
+    network = ViTConfig(image_size=32, patch_size=8, width=64, layers=1, heads=1, num_classes=3)
+    folder = convert(checkpoint_with(network), to, tmp_path / to).path
+    described = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**described, **json.loads(stated)}))
+    with pytest.raises(VisavisError, match=r"makes no sense|is none that visavis can do"):
+        open_checkpoint(folder)
 
 
 def test_imagenets_names():

@@ -36,6 +36,15 @@ def test_the_middle_of_a_tall_picture_by_hand():
     assert cut[:, 0, 0].tolist() == [40, 50, 60, 70]
 
 
+def test_half_a_pixel_may_be_rounded_down():
+    # the same picture as transformers cuts it: margin 3.5 becomes 3, so rows 3 to 6; 4 x 4 has no margin at all
+    pixels = np.zeros((11, 4, 3), np.uint8)
+    pixels[..., :] = np.arange(11)[:, None, None] * 10
+    down = Preprocess(image_size=4, resize=4, crop_rounding="down")
+    assert down.pixels(Image.fromarray(pixels))[:, 0, 0].tolist() == [30, 40, 50, 60]
+    np.testing.assert_array_equal(down.pixels(noise(4, 4)), np.asarray(noise(4, 4)))
+
+
 def test_resize_is_larger_than_the_cut():
     # Supervised recipes bring the shorter side to 256 and cut 224. Here 8 and 4: margins of 2.
     image = noise(8, 8)
@@ -133,6 +142,7 @@ def test_ordinary_pictures_are_not_cut_first():
         ({"image_size": 0}, "image_size must be a whole number from 1 to 4096, not 0"),
         ({"image_size": 10**6, "resize": 10**6}, "image_size must be a whole number from 1 to 4096"),
         ({"interpolation": "nearest"}, "interpolation must be 'bilinear' or 'bicubic', not 'nearest'"),
+        ({"crop_rounding": "up"}, "crop_rounding must be 'even' or 'down', not 'up'"),
         ({"mean": (0.5, 0.5)}, "mean must be three numbers"),
         ({"mean": (0.5, 0.5, float("nan"))}, "mean must be three numbers"),
         ({"std": (0.5, 0.0, 0.5)}, "std must be above 0 in each channel"),

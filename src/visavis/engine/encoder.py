@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from visavis.engine.adapters import find_adapter
 from visavis.engine.parts import Parts, TextTower, parts_of
 from visavis.engine.pictures import ImageLike, as_picture, list_images
 from visavis.errors import UsageError
@@ -37,15 +38,15 @@ def load(
 
     Args:
         name: A name from `visavis.list_models()`, or the path of a checkpoint: OpenAI's, open_clip's, Hugging Face's,
-            torchvision's, timm's, big_vision's or our own. "@288" behind it asks for images of 288 pixels.
+            torchvision's, timm's, big_vision's or our own. "file.pt::ViT-B-32.openai" tells what a file does not say
+            of itself; "@288" behind a name asks for images of 288 pixels.
         weights: "auto" for the name's weights, None for fresh ones.
         seed: Of fresh weights.
-        architecture: For a file, what it does not say of itself: a published checkpoint or an architecture, such as
-            "ViT-B-32-quickgelu".
+        architecture: The same as "::NAME" behind a file's path.
         image_size: Side of the images in pixels, where it is not the weights' own; position embeddings are resampled.
 
     Raises:
-        UsageError: Unknown name, the nearest ones are offered; or a file that needs `architecture`.
+        UsageError: Unknown name, the nearest ones are offered; or a file that does not say enough of itself.
         VisavisError: A damaged file, or published weights that cannot be had.
 
     >>> load("ViT-mini-8", weights=None).embed_dim
@@ -53,6 +54,11 @@ def load(
     """
     if weights not in ("auto", None):
         raise UsageError(f"weights must be 'auto' or None, not {weights!r}. To load a file, give its path as the name.")
+    adapter = find_adapter(name)
+    if adapter is not None:
+        if architecture is not None or image_size is not None:
+            raise UsageError(f"{name!r} comes with its own architecture and image size: leave out both arguments.")
+        return Encoder(str(name), adapter(weights, seed))
     checkpoint = fresh_checkpoint(str(name), seed) if weights is None else find_checkpoint(name, architecture)
     if image_size is not None:
         checkpoint = resize_checkpoint(checkpoint, image_size)
@@ -67,6 +73,7 @@ class Encoder:
         family: What trained it, "supervised" (labels), "clip" (language) or "other", and how its image tower is built,
             "resnet", "vit" or "other": "clip-vit".
         model: The torch module, in evaluation mode.
+        architecture: The same as "::NAME" behind a file's path.
         image_size: Side of the square input in pixels.
         embed_dim: Length of an image's vector: a CLIP's embedding, or the pooled features that a supervised head reads.
         class_names: What a supervised head tells apart; None for a CLIP, and where the weights do not say.

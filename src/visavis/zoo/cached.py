@@ -22,7 +22,7 @@ from visavis.zoo.published import Published
 
 BLOCK = 1 << 20  # bytes read at once
 REVISION = "main"
-REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
+REPO = re.compile(r"(?!.{97})(?!.*(--|\.\.|\.git$))[A-Za-z0-9]([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
 NAME = r"\w[\w. +=@-]*"  # no "..", no drive, no slash either way
 FILENAME = re.compile(f"{NAME}(/{NAME})*", re.ASCII)
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -75,7 +75,7 @@ class RemoteFile:
     url: str = ""
 
     def __post_init__(self) -> None:
-        if self.repo and (not REPO.fullmatch(self.repo) or ".." in self.repo or "--" in self.repo):
+        if self.repo and not REPO.fullmatch(self.repo):
             raise UsageError(f"{self.repo!r} cannot be a repository on a hub: those are named like 'owner/name'.")
         for filename in self.filenames:
             if not FILENAME.fullmatch(filename):
@@ -122,12 +122,12 @@ def hub_cache() -> Path:
 
 def torch_checkpoints() -> Path:
     """torch.hub's folder, which torchvision uses, and timm for files without a repository."""
-    return _path(os.environ.get(TORCH_VARIABLE) or f"{_caches()}/torch") / "hub" / "checkpoints"
+    return Path(os.environ.get(TORCH_VARIABLE) or f"{_caches()}/torch").expanduser() / "hub" / "checkpoints"
 
 
 def clip_cache() -> Path:
     """The folder of OpenAI's package, and of open_clip for files without a repository."""
-    return _path("~/.cache/clip")
+    return Path("~/.cache/clip").expanduser()
 
 
 def _caches() -> str:

@@ -224,6 +224,7 @@ def _files(to: Target, checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
 def _notes(checkpoint: Checkpoint, to: Target) -> list[str]:
     config, preprocess, peer = checkpoint.config, checkpoint.preprocess, _FORMATS[to].peer
     plain = Preprocess(image_size=preprocess.image_size, resize=preprocess.image_size)
+    cropped = preprocess.resize_mode == "shortest" or preprocess.resize != preprocess.image_size
     cases: tuple[tuple[Callable[[], bool], str], ...] = (
         (
             lambda: to == "openai" and preprocess != plain,
@@ -232,6 +233,14 @@ def _notes(checkpoint: Checkpoint, to: Target) -> list[str]:
         (
             lambda: to == "open_clip" and preprocess.resize != preprocess.image_size,
             f"{peer} resizes to {preprocess.image_size} pixels, but these weights want {preprocess.resize}.",
+        ),
+        (
+            lambda: to == "hf" and preprocess.crop_rounding == "even" and cropped,
+            f"{peer} rounds an odd margin of the crop down, where these weights round half to even: one pixel aside.",
+        ),
+        (
+            lambda: to in ("open_clip", "timm") and preprocess.crop_rounding == "down" and cropped,
+            f"{peer} rounds half of an odd margin to even, where these weights round it down: one pixel aside.",
         ),
         (
             lambda: to == "torchvision",

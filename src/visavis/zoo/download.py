@@ -95,8 +95,8 @@ class _Part:
         self.path = wanted.place.with_name(wanted.place.name + INCOMPLETE)
         self.restart()
         with self._storing():
-            self.path.touch()
-            self._stream = self.path.open("r+b", buffering=0)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            self._stream = os.fdopen(descriptor, "r+b", buffering=0)
             if wanted.size is not None and os.fstat(self._stream.fileno()).st_size > wanted.size:
                 self._stream.truncate(0)
             for block in iter(lambda: self._stream.read(BLOCK), b""):
@@ -131,10 +131,12 @@ class _Part:
         """Moves the file to its place, unless another process did."""
         with self._storing():
             self._stream.truncate(self.size)
-            if self._is_at(self.path):
-                self.close()  # Windows moves no open file
-                os.replace(self.path, self.wanted.place)
-            elif not self.wanted.place.is_file():
+            is_ours = self._is_at(self.path)
+            self.close()  # Windows moves no open file
+            with contextlib.suppress(FileNotFoundError):  # or another process does, in this very moment
+                if is_ours:
+                    os.replace(self.path, self.wanted.place)
+            if not self.wanted.place.is_file():
                 raise FileNotFoundError(errno.ENOENT, "the unfinished file was removed meanwhile")
 
     def remove(self) -> None:

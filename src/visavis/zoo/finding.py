@@ -21,6 +21,12 @@ FILE_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npz", ".tar", ".ckpt")
 SIZED = re.compile(r"(.+)@(\d{1,4})")  # "resnet50.tv_in1k@288"
 
 
+def split_name(text: str) -> tuple[str, str | None]:
+    """A file, and what it does not say of itself: "file.pt::ViT-B-32.openai". Other texts stay whole."""
+    path, colons, named = text.rpartition("::")
+    return (path, named) if colons and os.path.exists(path) and not os.path.exists(text) else (text, None)
+
+
 def find_checkpoint(
     name: str | Path,
     architecture: str | None = None,
@@ -29,21 +35,23 @@ def find_checkpoint(
     """Weights by name or by file.
 
     Args:
-        name: An embedded or published model's name, or the path of a file or folder; "@288" behind it asks for images
-            of 288 pixels.
-        architecture: For a file, what it does not say of itself: a published checkpoint or an architecture.
+        name: An embedded or published model's name, or the path of a file or folder. "::NAME" behind a path tells what
+            the file does not say of itself, a published checkpoint's name or an architecture's; "@288" behind any of
+            them asks for images of 288 pixels.
+        architecture: The same as "::NAME" behind the path.
         on_progress: Called with name, megabytes and megabytes in all while published weights arrive.
 
     Raises:
-        UsageError: The name is unknown, or is an architecture's; or a file needs `architecture`.
+        UsageError: The name is unknown, or is an architecture's; or a file does not say enough of itself.
         VisavisError: The file is damaged, or the weights cannot be had.
     """
     text = str(name)
     sized = None if os.path.exists(text) or find_published(text) else SIZED.fullmatch(text)
     if sized:
         return resize_checkpoint(find_checkpoint(sized[1], architecture, on_progress), int(sized[2]))
-    if os.path.exists(text):  # Path.exists raises where a name is too long to be one
-        return open_checkpoint(Path(name), architecture)
+    path, named = split_name(text)
+    if os.path.exists(path):  # Path.exists raises where a name is too long to be one
+        return open_checkpoint(Path(path), architecture or named)
     if architecture is not None:
         raise UsageError(f"architecture={architecture!r} says what a file is, but there is no file {text!r}.")
     if text in EMBEDDED:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +34,6 @@ from visavis.zoo.cached import (
     torch_checkpoints,
 )
 from visavis.zoo.download import OnProgress, Wanted, download
-from visavis.zoo.files import replacing
 from visavis.zoo.hub_errors import Subject, explain, retry, storing
 from visavis.zoo.published import Published, find_published, read_published
 
@@ -212,8 +212,9 @@ def _name_in_cache(file: RemoteFile, stated: _Stated, subject: Subject, blob: Pa
             blob.unlink(missing_ok=True)
         ref = repo_folder(file) / "refs" / REVISION
         ref.parent.mkdir(exist_ok=True)
-        with replacing(ref) as temporary:
-            temporary.write_text(stated.commit, "utf-8")
+        temporary = ref.with_name(f"{ref.name}.{uuid.uuid4().hex}.tmp")  # several threads may be here
+        temporary.write_text(stated.commit, "utf-8")
+        os.replace(temporary, ref)
     return path
 
 

@@ -45,13 +45,23 @@ def open_checkpoint(path: Path, named: str | None = None) -> Checkpoint:
     file = read_tensor_file(path)
     if "visavis" in file.metadata:
         return checkpoint_of(path, file.metadata["visavis"], file.tensors)
+    try:
+        return _open_foreign(file, named)
+    except VisavisError as error:
+        if str(path) not in str(error):  # with several files open, the user must see which
+            error.args = (f"{str(path)!r}: {error}",)
+        raise
+
+
+def _open_foreign(file: TensorFile, named: str | None) -> Checkpoint:
+    """Another library's weights under our names, with what was read, left out and assumed."""
     row = find_published(named) if named else None
     wanted = config_of(row) if row else find_config(named) if named else None
     layout = find_layout(file.tensors)
     config = read_config(layout, file.tensors, file.config, file.hints, wanted)
     preprocess, assumed = _preprocess(file, layout, config, row, named)
     if not isinstance(config, CLIPConfig):
-        config = _with_size(config, preprocess, path)
+        config = _with_size(config, preprocess, file.path)
     report = compare_names(layout, file.tensors, config)
     state = to_visavis(layout, file.tensors, config)
     about = {
@@ -90,10 +100,10 @@ def _preprocess(
         return row.preprocess, ""
     try:
         stated = _stated_preprocess(file, layout, config)
-    except (ValueError, KeyError, TypeError, UnreadableError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, UnreadableError) as error:
         raise VisavisError(
-            f"The preprocessing stated beside {str(file.path)!r} is none that visavis can do ({error}). Name the "
-            "published checkpoint that it is, with architecture=NAME, or correct that file."
+            f"The preprocessing stated beside {str(file.path)!r} is none that visavis can do ({error}). Write "
+            "FILE::NAME with the published checkpoint that it is, or correct that file."
         ) from error
     if stated is not None:
         return stated, ""
@@ -104,8 +114,8 @@ def _preprocess(
     names = f"{', '.join(fitting[:8])}{' and others' if len(fitting) > 8 else ''}" if fitting else "none that fits"
     raise UsageError(
         f"{str(file.path)!r} does not say what it demands of images (size, crop, interpolation, mean and deviation), "
-        "and every feature depends on it. Put the JSON file that it was published with beside it, or give "
-        f"architecture=NAME, the published checkpoint that it is: {names}."
+        "and every feature depends on it. Put the JSON file that it was published with beside it, or write "
+        f"FILE::NAME with the published checkpoint that it is: {names}."
     )
 
 

@@ -30,6 +30,9 @@ LARGE = 1000  # bytes from which a file is stored outside git
 GOOD_TOKEN, STRANGERS_TOKEN = "hf_good", "hf_stranger"  # the second one's owner has not accepted any terms
 
 
+Repos = dict[str, dict[str, bytes]]  # content by repository and file name
+
+
 class Asked(NamedTuple):
     """One request that came in."""
 
@@ -64,7 +67,7 @@ class Fault:
     after: int | None = None
     stall: bool = False
     flip: int | None = None
-    surplus: int = 0
+    surplus: int | None = None
     whole: bool = False
     shift: int = 0
     longer: int = 0
@@ -74,7 +77,8 @@ class LoopbackHub:
     """Files by repository and name, the faults to come, and the requests that came."""
 
     def __init__(self) -> None:
-        self.repos: dict[str, dict[str, bytes]] = {}
+        self.history: dict[str, Repos] = {}
+        self.main = COMMIT
         self.renamed: dict[str, str] = {}
         self.gated: set[str] = set()
         self.faults: list[Fault] = []
@@ -83,9 +87,24 @@ class LoopbackHub:
         self._lock = threading.Lock()
         self._servers = {host: _serve(host, self) for host in ("hub", "content")}
 
-    def begin(self, repos: dict[str, dict[str, bytes]]) -> None:
+    def begin(self, repos: Repos) -> None:
         """A hub that holds these files and of which nothing was asked yet."""
-        self.repos, self.renamed, self.gated, self.faults, self.asked = repos, {}, set(), [], []
+        self.history, self.renamed, self.gated, self.faults, self.asked = {}, {}, set(), [], []
+        self.commit(COMMIT, repos)
+
+    def commit(self, commit: str, repos: Repos) -> None:
+        """Other files in all repositories; those of earlier commits stay."""
+        self.history[commit] = repos
+        self.main = commit
+
+    @property
+    def repos(self) -> Repos:
+        """The files of the newest commit."""
+        return self.history[self.main]
+
+    @repos.setter
+    def repos(self, repos: Repos) -> None:
+        self.history[self.main] = repos
 
     def address(self, host: str = "hub") -> str:
         name = "127.0.0.1" if host == "hub" else "localhost"  # the hub's client tells hosts apart by name
@@ -104,8 +123,9 @@ class LoopbackHub:
         return Fault()
 
     def content(self, sha256: str) -> bytes | None:
-        files = (content for files in self.repos.values() for content in files.values())
-        return next((content for content in files if hashlib.sha256(content).hexdigest() == sha256), None)
+        repos = [files for repos in self.history.values() for files in repos.values()]
+        contents = (content for files in repos for content in files.values())
+        return next((content for content in contents if hashlib.sha256(content).hexdigest() == sha256), None)
 
     def close(self) -> None:
         self.ended.set()
@@ -183,7 +203,7 @@ class _HubHandler(_Handler):
     def serve(self, url, fault: Fault) -> None:
         parts = [unquote(part) for part in url.path.split("/")]
         if parts[1:4] == ["api", "resolve-cache", "models"]:
-            self._send_small("/".join(parts[4:6]), "/".join(parts[7:]))
+            self._send_small("/".join(parts[4:6]), parts[6], "/".join(parts[7:]))
         elif len(parts) > 5 and parts[3] == "resolve":
             self._resolve("/".join(parts[1:3]), parts[4], "/".join(parts[5:]))
         else:
@@ -193,20 +213,21 @@ class _HubHandler(_Handler):
         if repo in self.hub.renamed:
             self.reply(307, {"Location": f"/{self.hub.renamed[repo]}/resolve/{revision}/{quote(filename)}"})
             return
+        revision = self.hub.main if revision == "main" else revision
         refusal = self._refusal(repo, revision, filename)
         if refusal is not None:
             status, code, message = refusal
-            commit = {"X-Repo-Commit": COMMIT} if code == "EntryNotFound" else {}
+            commit = {"X-Repo-Commit": revision} if code == "EntryNotFound" else {}
             self.reply(status, {"X-Error-Code": code, "X-Error-Message": message, **commit}, message.encode())
             return
-        content = self.hub.repos[repo][filename]
-        headers = {"X-Repo-Commit": COMMIT, "RateLimit": '"resolvers";r=2998;t=172', "Accept-Ranges": "bytes"}
+        content = self.hub.history[revision][repo][filename]
+        headers = {"X-Repo-Commit": revision, "RateLimit": '"resolvers";r=2998;t=172', "Accept-Ranges": "bytes"}
         if len(content) < LARGE:
-            place = f"/api/resolve-cache/models/{repo}/{COMMIT}/{quote(filename)}"
+            place = f"/api/resolve-cache/models/{repo}/{revision}/{quote(filename)}"
             self.reply(307, {**headers, "Location": f"{place}?etag=%22{git_blob(content)}%22"})
             return
         sha256 = hashlib.sha256(content).hexdigest()
-        token_route = f"{self.hub.address()}/api/models/{repo}/xet-read-token/{COMMIT}"
+        token_route = f"{self.hub.address()}/api/models/{repo}/xet-read-token/{revision}"
         headers |= {
             "ETag": f'"{git_blob(content)}"',
             "X-Linked-ETag": f'"{sha256}"',
@@ -226,15 +247,15 @@ class _HubHandler(_Handler):
             return (404 if token else 401), "RepoNotFound", "Repository not found"
         if repo in self.hub.gated and token != GOOD_TOKEN:
             return (403 if token else 401), "GatedRepo", f"Access to model {repo} is restricted."
-        if revision not in ("main", COMMIT):
+        if revision not in self.hub.history:
             return 404, "RevisionNotFound", f"Invalid rev id: {revision}"
-        if filename not in self.hub.repos[repo]:
+        if filename not in self.hub.history[revision][repo]:
             return 404, "EntryNotFound", "Entry not found"
         return None
 
-    def _send_small(self, repo: str, filename: str) -> None:
-        content = self.hub.repos[repo][filename]
-        self.reply(200, {"X-Repo-Commit": COMMIT, "ETag": f'"{git_blob(content)}"'}, content)
+    def _send_small(self, repo: str, revision: str, filename: str) -> None:
+        content = self.hub.history[revision][repo][filename]
+        self.reply(200, {"X-Repo-Commit": revision, "ETag": f'"{git_blob(content)}"'}, content)
 
 
 class _ContentHandler(_Handler):
@@ -250,7 +271,7 @@ class _ContentHandler(_Handler):
         start = 0 if fault.whole or not asked else int(asked) + fault.shift
         headers = {"ETag": f'"{hashlib.sha256(b"elsewhere" + content).hexdigest()}"', "Accept-Ranges": "bytes"}
         if start >= len(content):
-            self.reply(416, {**headers, "Content-Range": f"bytes */{len(content)}"})
+            self.reply(416, {**headers, "Content-Range": f"bytes */{len(content)}"}, b"<Error>InvalidRange</Error>")
             return
         if asked and not fault.whole:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
@@ -265,10 +286,10 @@ class _ContentHandler(_Handler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.close_connection = True
-        if not fault.surplus:
+        if fault.surplus is None:
             self.send_header("Content-Length", str(len(body) - start + fault.longer))
         self.end_headers()
-        body += bytes(fault.surplus)
+        body += bytes(fault.surplus or 0)
         self.wfile.write(body[start:] if fault.after is None else body[start : start + fault.after])
         if fault.stall:
             self.wfile.flush()

@@ -9,11 +9,21 @@ from pathlib import Path
 import pytest
 from hub_server import LoopbackHub
 from huggingface_hub import constants, hf_hub_download
+from huggingface_hub.utils import validate_repo_id
 from hypothesis import given
 from hypothesis import strategies as st
 
 from visavis.errors import UsageError
-from visavis.zoo.cached import RemoteFile, cached_names, clip_cache, find_cached, hub_cache, torch_checkpoints
+from visavis.zoo.cached import (
+    REPO,
+    RemoteFile,
+    cached_names,
+    clip_cache,
+    find_cached,
+    hub_cache,
+    repo_folder,
+    torch_checkpoints,
+)
 from visavis.zoo.hub import fetch, fetch_published
 from visavis.zoo.published import list_published, read_published
 
@@ -73,7 +83,8 @@ def test_every_row_of_the_catalogue_says_where_it_is() -> None:
     [
         {},
         {"HF_HOME": "~/hf", "TORCH_HOME": "~/torch"},
-        {"HF_HOME": "$HOME/hf", "HF_HUB_CACHE": "/somewhere/hub"},
+        {"HF_HOME": "$HOME/hf"},
+        {"HF_HOME": "/hf", "HF_HUB_CACHE": "~/at$HF_HOME/hub"},
         {"HUGGINGFACE_HUB_CACHE": "/older", "XDG_CACHE_HOME": "/xdg"},
         {"XDG_CACHE_HOME": "/xdg"},
     ],
@@ -85,7 +96,9 @@ def test_the_hubs_cache_is_where_its_owner_has_it(variables: dict[str, str], pyt
     assert ours == theirs
 
 
-@pytest.mark.parametrize("variables", [{}, {"XDG_CACHE_HOME": "/xdg"}, {"XDG_CACHE_HOME": "/x", "TORCH_HOME": "~/t"}])
+@pytest.mark.parametrize(
+    "variables", [{}, {"XDG_CACHE_HOME": "/xdg"}, {"XDG_CACHE_HOME": "/x", "TORCH_HOME": "~/$HOME"}]
+)
 def test_torchs_cache_is_where_torch_has_it(variables: dict[str, str], home: Path, monkeypatch) -> None:
     from torch.hub import get_dir
 
@@ -107,7 +120,25 @@ def test_looking_into_the_caches_imports_nothing_heavy(python: Callable) -> None
 # Names that lead out of the cache
 
 
-@pytest.mark.parametrize("repo", ["a", "a/b/c", "../b", "a/..", "a/../b", "/a/b", "a/b--c", "a\\b/c", "a/b\n", "ä/b"])
+@pytest.mark.parametrize(
+    "repo",
+    [
+        "a",
+        "a/b/c",
+        "../b",
+        "a/..",
+        "a/../b",
+        "/a/b",
+        "a/b--c",
+        "a..b/c",
+        "a/b.git",
+        "a-/b",
+        "a/" + "b" * 95,
+        "a\\b/c",
+        "a/b\n",
+        "ä/b",
+    ],
+)
 def test_what_is_no_repository_is_refused(repo: str) -> None:
     with pytest.raises(UsageError, match="cannot be a repository"):
         RemoteFile(name="x", repo=repo, filenames=("model.safetensors",))
@@ -130,11 +161,18 @@ def test_a_file_that_lies_nowhere_is_refused() -> None:
         RemoteFile(name="x", repo="a/b")
 
 
+@given(repo=st.text("aB0-._/ \n", max_size=12) | st.from_regex(REPO, fullmatch=True))
+def test_a_repository_is_one_for_huggingface_hub_too(repo: str) -> None:
+    try:
+        RemoteFile(name="x", repo=repo, filenames=("a",))
+    except UsageError:
+        return
+    validate_repo_id(repo)  # raises where it is none
+
+
 @given(repo=st.text(), filename=st.text(), url=st.text().map("https://host/{}".format))
 def test_no_name_leads_out_of_the_caches(repo: str, filename: str, url: str) -> None:
     """What is not refused stays inside, however it is spelt."""
-    from visavis.zoo.cached import repo_folder
-
     try:
         found = RemoteFile(name="x", repo=repo, filenames=(filename,), url=url)
     except UsageError:
@@ -147,7 +185,7 @@ def test_no_name_leads_out_of_the_caches(repo: str, filename: str, url: str) -> 
 def test_a_revision_that_leads_out_of_the_cache_is_no_revision(home: Path, file: RemoteFile) -> None:
     folder = hub_cache() / "models--owner--some-model.tag"
     (folder / "refs").mkdir(parents=True)
-    (folder / "refs" / "main").write_text("../../../..")
+    (folder / "refs" / "main").write_text("../../../../..")
     (folder / "snapshots").mkdir()
     (home / file.filenames[0]).touch()
     assert find_cached(file) is None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import huggingface_hub.utils
 import pytest
-from hub_server import GOOD_TOKEN, Fault, LoopbackHub, git_blob
+from hub_server import COMMIT, GOOD_TOKEN, Fault, LoopbackHub, git_blob
 from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -59,6 +59,15 @@ def test_a_renamed_repository_is_followed(hub: LoopbackHub, file: RemoteFile, co
     path = fetch(RemoteFile(name="x", repo="someone/old-name", filenames=file.filenames))
     assert path.read_bytes() == content
     assert "models--someone--old-name" in path.parts  # so it is found under the name that was asked for
+
+
+def test_a_branch_that_moves_meanwhile_is_not_followed(hub: LoopbackHub, file: RemoteFile, content: bytes) -> None:
+    """What is named is what was fetched and checked."""
+    newer = {file.repo: {file.filenames[0]: content[::-1]}}
+    path = fetch(file, lambda *_: hub.commit("f" * 40, newer))
+    assert path.read_bytes() == content
+    assert path.parent.name == COMMIT
+    assert len(hub.requests("content")) == 1
 
 
 def test_a_small_file_is_checked_by_its_name_in_git(hub: LoopbackHub) -> None:
@@ -136,6 +145,11 @@ def test_a_cut_connection_is_continued(hub: LoopbackHub, file: RemoteFile, conte
     assert pauses == [1.0, 2.0]
 
 
+def test_an_end_that_comes_early_and_orderly_is_none(hub: LoopbackHub, file: RemoteFile, content: bytes) -> None:
+    hub.faults = [Fault(after=65536, surplus=0)]
+    assert fetch(file).read_bytes() == content
+
+
 def test_a_connection_that_brings_much_may_break_often(hub: LoopbackHub, file: RemoteFile, pauses: list[float]) -> None:
     hub.repos[file.repo] = {file.filenames[0]: bytes(12 << 20)}
     hub.faults = [Fault(after=(1 << 20) + number) for number in range(11)]
@@ -155,6 +169,7 @@ def test_a_stalled_connection_is_continued(
 BROKEN = st.one_of(
     st.builds(Fault, after=st.integers(0, SIZE)),
     st.builds(Fault, after=st.integers(0, SIZE), whole=st.just(True)),
+    st.builds(Fault, after=st.integers(0, SIZE), surplus=st.just(0)),
     st.builds(Fault, after=st.integers(0, SIZE), shift=st.integers(0, 1000)),
     st.builds(Fault, host=st.sampled_from(["hub", "content"]), status=st.sampled_from([408, 500, 502, 503, 504])),
     st.builds(Fault, host=st.just("hub"), method=st.just("HEAD"), status=st.sampled_from([408, 429, 500, 503])),
@@ -237,6 +252,11 @@ def test_a_file_by_address_goes_where_torchvision_finds_it(hub: LoopbackHub, con
     assert path == torch_checkpoints() / file.url_name == find_cached(file)
     assert path.read_bytes() == content
     assert leftovers(torch_checkpoints()) == []
+
+
+def test_three_at_once_fetch_a_file_by_address_once(hub: LoopbackHub, content: bytes) -> None:
+    assert at_once(3, by_address(hub, content)) == [content] * 3
+    assert len(hub.requests("content")) == 1
 
 
 @pytest.mark.parametrize(("kept", "served"), [(100_000, 1), (SIZE, 1), (SIZE + 10, 2)])

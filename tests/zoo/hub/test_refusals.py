@@ -278,6 +278,11 @@ def test_a_disk_that_fills_up(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def test_errors_of_http_libraries_are_none_of_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError, match="cut"), storing(tmp_path / "a", "TORCH_HOME"):
+        raise ConnectionError("cut")
+
+
 def test_a_cache_that_cannot_be_written(hub: LoopbackHub, file: RemoteFile, refusal: Refusal) -> None:
     (hub_cache() / "models--owner--some-model.tag").mkdir(parents=True)
     (hub_cache() / "models--owner--some-model.tag" / "blobs").touch()

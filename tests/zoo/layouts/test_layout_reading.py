@@ -46,7 +46,7 @@ def test_every_architecture_is_read_from_its_shapes(name, layout):
     config = find_config(name)
     tensors = outline(layout, config)
     if isinstance(config, CLIPConfig):
-        with pytest.raises(UnknownSettingError, match="architecture=NAME") as asked:
+        with pytest.raises(UnknownSettingError, match="FILE::NAME") as asked:
             read_config(find_layout(tensors), tensors)
         assert asked.value.setting == "activation"
         assert asked.value.choices == (name, f"{name}-quickgelu")

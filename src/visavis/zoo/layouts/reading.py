@@ -35,7 +35,7 @@ class UnknownSettingError(UsageError):
 
     def __init__(self, setting: str, choices: tuple[str, ...], remedy: str) -> None:
         self.setting, self.choices = setting, choices
-        named = f"give architecture=NAME, one of {', '.join(choices)}" if choices else remedy
+        named = f"write FILE::NAME with one of {', '.join(choices)}" if choices else remedy
         super().__init__(
             f"The file does not tell its {setting}, which no tensor's shape shows and every feature depends on. To say "
             f"which it is, {named}."
