@@ -25,7 +25,7 @@ def test_public_names():
     ("function", "parameters"),
     [
         ("list_models", "pattern='*'"),
-        ("load", "name, weights='auto', seed=0"),
+        ("load", "name, weights='auto', seed=0, architecture=None, image_size=None"),
         (
             "compare",
             "models, data, out=None, *, views=('clean',), templates=None, test_fraction=0.5, seed=0, progress=…",
@@ -94,7 +94,11 @@ def test_commands_and_options():
         if not name.startswith("-")
     }
     assert found == {
-        "list": ["--pattern"],
+        "list": ["--cached", "--pattern"],
+        "fetch": [],
+        "convert": ["--checkpoint", "--out", "--to"],
+        "doctor": ["--file"],
+        "diff": ["--image", "--out", "--text"],
         "compare": ["--data", "--out", "--seed", "--template", "--test-fraction", "--view"],
         "demo": ["--out"],
         "report": ["--out", "--study"],

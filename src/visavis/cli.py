@@ -83,7 +83,7 @@ def fetch(*names: str) -> None:
 
 
 @app.command
-def convert(checkpoint: str, *, to: Target, out: Path, architecture: str | None = None) -> None:
+def convert(checkpoint: str, *, to: Target, out: Path) -> None:
     """Write a checkpoint in another library's format, which that library itself loads.
 
     Example: visavis convert ViT-B-32-openai.pt --to open_clip --out vit-b-32
@@ -91,21 +91,80 @@ def convert(checkpoint: str, *, to: Target, out: Path, architecture: str | None 
     Parameters
     ----------
     checkpoint
-        A file, a folder, or a name from `visavis list`.
+        A file, a folder, or a name from `visavis list`; FILE::NAME where the file does not say what it is.
     to
         openai, open_clip, hf, timm, torchvision or visavis.
     out
         The file (.pt for openai, .pth for torchvision, .safetensors for visavis) or the new folder (the others).
-    architecture
-        What the file does not say of itself: a published checkpoint or an architecture, such as ViT-B-32-quickgelu.
     """
     from visavis.zoo.convert import convert as convert_checkpoint
     from visavis.zoo.finding import find_checkpoint
 
-    written = convert_checkpoint(find_checkpoint(checkpoint, architecture), to, out)
+    written = convert_checkpoint(find_checkpoint(checkpoint), to, out)
     for note in written.notes:
         err_console.print(note, markup=False)
     print(written.path)
+
+
+@app.command
+def doctor(file: str) -> None:
+    """Say what a file of weights is and test it for the traps of loading; exit code 1 where a finding is bad.
+
+    Example: visavis doctor ViT-B-32-openai.pt
+
+    Parameters
+    ----------
+    file
+        A file, a folder, or a name from `visavis list` with a tag behind the dot; FILE::NAME says what it should be,
+        such as clip.pt::ViT-B-32.openai. Nothing in it is executed.
+    """
+    from visavis.inspection.doctor import examine
+    from visavis.progress import show_progress
+    from visavis.report.terminal import facts_table, findings_table
+
+    with show_progress(err_console) as progress:
+        diagnosis = examine(file, progress)
+    out_console.print(facts_table(diagnosis))
+    out_console.print(findings_table(diagnosis))
+    out_console.print(Text(f"{diagnosis.summary}."))
+    if diagnosis.is_bad:
+        traps = ", ".join(finding.trap for finding in diagnosis.findings if finding.verdict == "bad")
+        raise VisavisError(f"{file!r} would mislead: {traps}. What to do stands beside each.")
+
+
+@app.command
+def diff(a: str, b: str, /, *, image: Path | None = None, text: str | None = None, out: Path | None = None) -> None:
+    """Run two encoders on the same image and text and show the first layer at which they part.
+
+    Example: visavis diff ViT-B-32.openai open_clip/ViT-B-32::openai --text "a dog" --out diff.html
+
+    Parameters
+    ----------
+    a
+        A name, a file (FILE::NAME where it does not say what it is), or another library's network (timm/NAME,
+        open_clip/NAME::TAG, hf/REPOSITORY).
+    b
+        Another of the same family.
+    image
+        What both see; a drawn picture when left out.
+    text
+        What both read, if they read.
+    out
+        Where the plot goes: .html for a page with all numbers, .svg for the plot alone.
+    """
+    from visavis.engine.encoder import load
+    from visavis.inspection.diff import compare_layers
+    from visavis.report.layers import check_suffix, write_layers
+    from visavis.report.terminal import layers_table
+
+    if out is not None:
+        check_suffix(out)
+    found = compare_layers(load(a), load(b), image=image, text=text)
+    out_console.print(layers_table(found))
+    for said in found.verdict.values():
+        out_console.print(Text(said))
+    if out is not None:
+        print(write_layers(found, out))
 
 
 @app.command

@@ -1,0 +1,61 @@
+"""Tables for a terminal: what the doctor found, and where two encoders part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from visavis.report.layers import number, short_name
+from visavis.report.words import NOTHING, is_missing, visible
+
+if TYPE_CHECKING:
+    from visavis.inspection.diagnosis import Diagnosis
+    from visavis.inspection.layer_diff import LayerDiff
+
+VERDICT_STYLES = {"good": "green", "warning": "yellow", "bad": "bold red", "unknown": "cyan"}
+
+
+def facts_table(diagnosis: Diagnosis) -> Table:
+    """What a file is, line by line."""
+    table = Table(title=visible(diagnosis.name), show_header=False, box=None, title_justify="left", title_style="bold")
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, value in diagnosis.facts.items():
+        table.add_row(name, Text(visible(value)))
+    return table
+
+
+def findings_table(diagnosis: Diagnosis) -> Table:
+    """The findings, each with its verdict and its remedy."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("trap", "verdict", "found, and what to do"):
+        table.add_column(heading, overflow="fold", no_wrap=heading != "found, and what to do")
+    for finding in diagnosis.findings:
+        remedy = f"\n→ {finding.remedy}" if finding.remedy else ""
+        verdict = Text(finding.verdict, style=VERDICT_STYLES[finding.verdict])
+        table.add_row(finding.trap, verdict, Text(finding.found + remedy))
+    return table
+
+
+def layers_table(diff: LayerDiff) -> Table:
+    """The layers with how far they are apart; the first of each tower that differs stands out."""
+    table = Table(title=Text(f"{visible(diff.a)} against {visible(diff.b)}"), box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("layer", "shape", "largest difference", "relative", "cosine"):
+        table.add_column(heading, justify="left" if heading in ("layer", "shape") else "right", overflow="fold")
+    for tower in dict.fromkeys(row.tower for row in diff.rows):
+        first = diff.first(tower)
+        table.add_row(Text(f"{tower} tower", style="bold"))
+        for row in (row for row in diff.rows if row.tower == tower):
+            table.add_row(
+                Text(visible(short_name(row))),
+                " x ".join(map(str, row.shape)),
+                number(row.max_abs),
+                number(row.relative),
+                NOTHING if is_missing(row.cosine) else f"{row.cosine:.6f}",
+                style="bold red" if row is first else "dim" if not row.stage else "",
+            )
+        table.add_section()
+    return table
