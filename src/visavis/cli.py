@@ -118,7 +118,7 @@ def doctor(file: str) -> None:
         A file, a folder, or a name from `visavis list` with a tag behind the dot; FILE::NAME says what it should be,
         such as clip.pt::ViT-B-32.openai. Nothing in it is executed.
     """
-    from visavis.inspection.doctor import examine
+    from visavis.inspection.doctor.examine import examine
     from visavis.progress import show_progress
     from visavis.report.terminal import facts_table, findings_table
 
@@ -153,7 +153,7 @@ def diff(a: str, b: str, /, *, image: Path | None = None, text: str | None = Non
         Where the plot goes: .html for a page with all numbers, .svg for the plot alone.
     """
     from visavis.engine.encoder import load
-    from visavis.inspection.diff import compare_layers
+    from visavis.inspection.difference.compare import compare_layers
     from visavis.report.layers import check_suffix, write_layers
     from visavis.report.terminal import layers_table
 

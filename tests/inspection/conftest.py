@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from visavis.inspection.diagnosis import Finding
-from visavis.inspection.doctor import examine
+from visavis.inspection.doctor.diagnosis import Finding
+from visavis.inspection.doctor.examine import examine
 from visavis.models.clip import CLIPConfig
 from visavis.models.clip_resnet import CLIPResNetConfig
 from visavis.models.clip_vit import CLIPViTConfig

@@ -14,7 +14,7 @@ import torch
 
 from visavis.engine.encoder import Encoder, load
 from visavis.engine.parts import parts_of
-from visavis.inspection.diff import compare_layers
+from visavis.inspection.difference.compare import compare_layers
 from visavis.models.clip import CLIPConfig
 from visavis.models.clip_resnet import CLIPResNetConfig
 from visavis.models.clip_vit import CLIPViTConfig

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from visavis.errors import UsageError, VisavisError
-from visavis.inspection.layer_diff import LayerDiff, LayerRow
+from visavis.inspection.difference.layer_diff import LayerDiff, LayerRow
 from visavis.report.layers import LEFT, RIGHT, draw, number, render_page, render_svg, short_name, write_layers
 from visavis.report.terminal import layers_table
 

@@ -20,7 +20,7 @@ from visavis.report import words
 from visavis.zoo.files import replacing
 
 if TYPE_CHECKING:
-    from visavis.inspection.layer_diff import LayerDiff, LayerRow
+    from visavis.inspection.difference.layer_diff import LayerDiff, LayerRow
 
 SMALLEST, LARGEST = 1e-9, 10.0  # decades beyond these tell nothing more
 ROW, HEADING, SCALE = 22, 34, 30  # pixels of height

@@ -12,8 +12,8 @@ from visavis.report.layers import number, short_name
 from visavis.report.words import NOTHING, is_missing, visible
 
 if TYPE_CHECKING:
-    from visavis.inspection.diagnosis import Diagnosis
-    from visavis.inspection.layer_diff import LayerDiff
+    from visavis.inspection.difference.layer_diff import LayerDiff
+    from visavis.inspection.doctor.diagnosis import Diagnosis
 
 VERDICT_STYLES = {"good": "green", "warning": "yellow", "bad": "bold red", "unknown": "cyan"}
 

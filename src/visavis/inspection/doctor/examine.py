@@ -12,9 +12,9 @@ from importlib import resources
 from pathlib import Path
 
 from visavis.errors import UsageError, VisavisError, did_you_mean
-from visavis.inspection import traps_contents, traps_settings, traps_weights
-from visavis.inspection.diagnosis import Diagnosis, Finding
-from visavis.inspection.evidence import Evidence, fitting_architectures, gather
+from visavis.inspection.doctor import traps_contents, traps_settings, traps_weights
+from visavis.inspection.doctor.diagnosis import Diagnosis, Finding
+from visavis.inspection.doctor.evidence import Evidence, fitting_architectures, gather
 from visavis.zoo.architectures import family_of
 from visavis.zoo.catalogue import EMBEDDED, list_models
 from visavis.zoo.finding import split_name

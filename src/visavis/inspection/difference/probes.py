@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from visavis.engine.encoder import Encoder
 from visavis.errors import VisavisError
-from visavis.inspection.layer_diff import Way
+from visavis.inspection.difference.layer_diff import Way
 from visavis.zoo.architectures import outline_model
 from visavis.zoo.layouts.names import find_layout
 from visavis.zoo.layouts.skeleton import read_skeleton

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from visavis.errors import UsageError, VisavisError
-from visavis.inspection.diagnosis import Finding, Verdict
-from visavis.inspection.evidence import Evidence
-from visavis.inspection.pickled_names import DANGEROUS, HARMLESS, HIDDEN, names_in
+from visavis.inspection.doctor.diagnosis import Finding, Verdict
+from visavis.inspection.doctor.evidence import Evidence
+from visavis.inspection.doctor.pickled_names import DANGEROUS, HARMLESS, HIDDEN, names_in
 from visavis.models.clip import CLIPConfig
 from visavis.zoo.layouts.names import COUNTER
 from visavis.zoo.layouts.reading import UnknownSettingError

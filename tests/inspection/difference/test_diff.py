@@ -13,8 +13,8 @@ from torch import nn
 from visavis.engine.encoder import Encoder
 from visavis.engine.parts import parts_of
 from visavis.errors import UsageError
-from visavis.inspection.diff import compare_layers
-from visavis.inspection.probes import without_batch
+from visavis.inspection.difference.compare import compare_layers
+from visavis.inspection.difference.probes import without_batch
 from visavis.models.clip import CLIPConfig
 from visavis.models.vit import VisionTransformer, embed_patches
 from visavis.zoo.architectures import with_activation

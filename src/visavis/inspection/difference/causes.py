@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from visavis.engine.encoder import Encoder
-from visavis.inspection.probes import Place
+from visavis.inspection.difference.probes import Place
 
 EQUAL = 1e-6  # of the largest weight: float16 and float32 copies differ by more
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from safetensors.torch import save_file
 
-from visavis.inspection.doctor import examine
+from visavis.inspection.doctor.examine import examine
 from visavis.zoo.architectures import build_model, find_config, with_activation
 from visavis.zoo.layouts.names import from_visavis
 from visavis.zoo.layouts.tables import LAYOUTS

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from visavis.errors import UsageError
-from visavis.inspection.doctor import examine
-from visavis.inspection.pickled_names import HIDDEN, names_in
+from visavis.inspection.doctor.examine import examine
+from visavis.inspection.doctor.pickled_names import HIDDEN, names_in
 from visavis.zoo.checkpoint import save_checkpoint
 from visavis.zoo.convert import convert
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from visavis.errors import VisavisError
-from visavis.inspection.diagnosis import Finding
-from visavis.inspection.evidence import Evidence, fitting_architectures
-from visavis.inspection.traps_contents import listed
+from visavis.inspection.doctor.diagnosis import Finding
+from visavis.inspection.doctor.evidence import Evidence, fitting_architectures
+from visavis.inspection.doctor.traps_contents import listed
 from visavis.models.clip import CLIPConfig
 from visavis.models.resnet import ResNetConfig
 from visavis.zoo.architectures import QUICKGELU, Config

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from visavis.inspection.diagnosis import Finding, Verdict
-from visavis.inspection.evidence import SAMPLED, Evidence, Numbers
-from visavis.inspection.traps_contents import listed
+from visavis.inspection.doctor.diagnosis import Finding, Verdict
+from visavis.inspection.doctor.evidence import SAMPLED, Evidence, Numbers
+from visavis.inspection.doctor.traps_contents import listed
 from visavis.models.clip import INITIAL_LOGIT_SCALE, MAX_LOGIT_SCALE, CLIPConfig
 from visavis.zoo.layouts.names import COUNTER
 

@@ -18,9 +18,9 @@ from torch import Tensor
 from visavis.engine.encoder import Encoder
 from visavis.engine.pictures import ImageLike
 from visavis.errors import UsageError
-from visavis.inspection.causes import Parting, explain
-from visavis.inspection.layer_diff import LayerDiff, LayerRow, Tower
-from visavis.inspection.probes import (
+from visavis.inspection.difference.causes import Parting, explain
+from visavis.inspection.difference.layer_diff import LayerDiff, LayerRow, Tower
+from visavis.inspection.difference.probes import (
     Correspondence,
     Place,
     by_execution,

@@ -1,0 +1,1 @@
+"""Networks taken apart: every layer with its shape, parameters and cost."""

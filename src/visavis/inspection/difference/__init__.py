@@ -1,0 +1,1 @@
+"""Two encoders layer by layer: where they part."""
