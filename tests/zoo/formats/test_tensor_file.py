@@ -178,3 +178,18 @@ def test_the_fuzzed_files_are_whole_before_they_are_damaged(tmp_path: Path) -> N
         assert fuzz.read_input(tmp_path / name) == "read"
         containers.add(read_tensor_file(tmp_path / name).container)
     assert containers == {"safetensors", "torch", "torch-legacy", "torchscript", "npz"}
+
+
+def test_a_short_run_of_the_fuzzer() -> None:
+    done = subprocess.run([sys.executable, FUZZ, "600", "--seed", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "600 inputs, seed 1" in done.stdout
+    assert "0 failures" in done.stdout
+
+
+def test_an_array_of_nothing_but_its_first_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "short.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY")
+    with pytest.raises(VisavisError, match="which is no array of numpy"):
+        read_tensor_file(path)

@@ -110,9 +110,10 @@ def _read_header(member: Member, head: bytes) -> _Header:
         UnreadableError: It is no array, or one of something else than plain numbers.
     """
     name = member.name[:100]
-    width = 2 if head[6:7] == b"\x01" else 4
+    version = head[6:7]
+    width = 2 if version == b"\x01" else 4
     length = 8 + width + int.from_bytes(head[8 : 8 + width], "little")
-    if not head.startswith(_MAGIC) or head[6] not in (1, 2, 3) or length > len(head):
+    if not head.startswith(_MAGIC) or version not in (b"\x01", b"\x02", b"\x03") or length > len(head):
         raise UnreadableError(f"holds {name!r}, which is no array of numpy")
     text = head[8 + width : length].decode("latin-1")
     kind = re.search(r"'descr'\s*:\s*'([<>|=]?)([a-zA-Z]\d*)'", text)
