@@ -1,7 +1,7 @@
 """A network as plain data: what runs, in which order, on which shapes, at what price.
 
 The one idea: one record for modules and for the operations between them. A layer's `children` with their `sources` are
-the graph of what it computes, so a skip connection is an "add" that reads two siblings, and nothing is drawn from memory.
+the graph of what it computes, so a skip connection is an "add" that reads two siblings; nothing is drawn from memory.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Layer:
             operation with a number where it repeats: "layer1.0.add", "transformer.resblocks.0.add2".
         kind: The class of a module, such as "Conv2d"; the function of an operation, such as "add".
         is_module: False for an operation.
-        settings: What the module was made with, in words: "3x3, 64 to 64, stride 2"; empty where there is nothing to say.
+        settings: What the module was made with, in words: "3x3, 64 to 64, stride 2"; empty where nothing needs saying.
         input_shapes: Of the tensors that it reads, each without the batch.
         output_shape: Of what it gives, without the batch; None for a module that never ran.
         params: Numbers that are learned, its children's included; a weight that two layers share counts once, where it
             runs first.
-        macs: Multiply-accumulates for one image or text, its children's included; None where something in it is unknown.
+        macs: Multiply-accumulates for one image or text, its children's included; None where any is unknown.
         activation_bytes: Of its output for one image or text, in float32; None where it never ran.
         unknown: Operations within that compute something for which there is no counting rule.
         runs: How often it runs for one input.

@@ -18,9 +18,9 @@ class Reach:
         layer: Its name in the image tower, as in `Layer.name`.
         depth: Share of the tower's weighted layers that have run when it ends, 0 to 1, as in `Part.depth`.
         kind: "theoretical": side of the receptive field that arithmetic allows (Araujo et al. 2019); "effective": side
-            of the square with the area in which the gradient of its centre place carries 95% of its energy, in the manner of
-            Luo et al. 2016; "attention": mean distance between a query's patch and the patches that it
-            attends to (Dosovitskiy et al. 2021, figure 7), over images and queries, averaged over heads.
+            of a square with as many pixels as have a gradient of at least 4.55% of the highest (Luo et al. 2016);
+            "attention": mean distance between a query's patch and the patches that it attends to (Dosovitskiy et al.
+            2021, figure 7), over images and queries, averaged over heads.
         pixels: Of the preprocessed image.
         heads: For attention, the mean distance of each head in pixels.
         entropy: For attention, the mean entropy of each head in nats, whose most is the logarithm of the tokens.
