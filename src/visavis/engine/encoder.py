@@ -123,6 +123,10 @@ class Encoder:
         """Preprocessed images float32 [batch, 3, image_size, image_size] -> float32 [batch, embed_dim]."""
         return self._encode_image(pixels.contiguous(memory_format=torch.channels_last))
 
+    def trace_pixels(self, pixels: Tensor) -> Tensor:
+        """`encode_pixels` by PyTorch and within autograd's graph, for gradients with respect to what layers put out."""
+        return self._encode_image(pixels.contiguous(memory_format=torch.channels_last))
+
     def encode_images(self, images: Iterable[ImageLike], batch_size: int = 32, normalize: bool = False) -> np.ndarray:
         """Images as vectors, in order.
 
@@ -150,13 +154,22 @@ class Encoder:
         return self._text_tower().tokenize(texts)
 
     @torch.inference_mode()
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """Tokens int64 [batch, context_length] -> float32 [batch, embed_dim], module by module."""
+        return self._text_tower().encode(tokens)
+
+    @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str], batch_size: int = 256, normalize: bool = False) -> np.ndarray:
         """Texts as vectors float32 [texts, embed_dim], in order. Raises UsageError without a text tower."""
         if isinstance(texts, str) or not len(texts):
             raise UsageError(f"Texts must be a list of at least one text, not {texts!r}.")
         tower = self._text_tower()
         tokens = torch.from_numpy(tower.tokenize(texts))  # [texts, context_length]
-        parts = [tower.encode(batch).numpy() for batch in _batches(tokens, batch_size)]
+        batches = _batches(tokens, batch_size)
+        if tower.encode_many is None:
+            parts = [tower.encode(batch).numpy() for batch in batches]
+        else:
+            parts = [tower.encode_many(tokens).numpy()]
         return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
 
     def _text_tower(self) -> TextTower:

@@ -146,8 +146,8 @@ def _compare_texts(pair: _Pair, text: str) -> _Compared:
     cut = [row[: end + 1] for row, end in zip(tokens, ends, strict=True)]  # what follows is padding
     runs = _Runs(
         tower="text",
-        run_a=lambda: torch.from_numpy(pair.a.encode_texts([text])),
-        run_b=lambda: torch.from_numpy(pair.b.encode_texts([text])),
+        run_a=lambda: pair.a.encode_tokens(torch.from_numpy(tokens[0][None])),
+        run_b=lambda: pair.b.encode_tokens(torch.from_numpy(tokens[1][None])),
         kept=ends[0],
         length=min(ends) + 1,
     )
