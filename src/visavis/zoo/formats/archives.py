@@ -8,6 +8,7 @@ anything. Source: PKWARE, APPNOTE.TXT 6.3.10, sections 4.3.7 (local header), 4.3
 from __future__ import annotations
 
 import itertools
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -120,16 +121,18 @@ def check_sum(member: Member, content: bytes | bytearray | memoryview) -> None:
 
 
 def _find_end(file: BinaryIO, size: int) -> _End:
-    """The last record of the archive; a comment of up to 65,535 bytes may follow it."""
+    """The last record of the archive; a comment of up to 65,535 bytes may follow, and may hold its signature too."""
     tail_start = max(0, size - _END.size - 0xFFFF)
     file.seek(tail_start)
     tail = file.read(size - tail_start)
-    place = tail.rfind(b"PK\x05\x06")
-    if place < 0 or place + _END.size > len(tail):
+    places = [found.start() for found in re.finditer(rb"(?=PK\x05\x06)", tail[: len(tail) - _END.size + 4])]
+    if not places:
         raise UnreadableError("is a zip archive without its end: cut short, perhaps by a broken download")
-    _, disk, directory_disk, here, n_members, directory_size, start, comment = _END.unpack_from(tail, place)
-    if place + _END.size + comment != len(tail):
+    ending = [place for place in places if place + _END.size + _END.unpack_from(tail, place)[-1] == len(tail)]
+    if not ending:
         raise UnreadableError("is a zip archive with bytes after its end, or without some of them")
+    place = ending[-1]
+    _, disk, directory_disk, here, n_members, directory_size, start, _ = _END.unpack_from(tail, place)
     end = _End(n_members=n_members, size=directory_size, start=start)
     if disk in (0, 0xFFFF) and directory_disk in (0, 0xFFFF):
         saturated = 0xFFFF in (n_members, here) or 0xFFFFFFFF in (directory_size, start)
