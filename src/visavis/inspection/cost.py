@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 import weakref
 from collections.abc import Callable, Iterable
@@ -10,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+
+from visavis.inspection.anatomy.counting import count_on_meta
 
 
 def count_params(module: nn.Module) -> int:
@@ -21,23 +20,19 @@ def count_params(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def count_macs(tower: nn.Module, image_size: int) -> int:
+def count_macs(tower: nn.Module, image_size: int) -> int | None:
     """Multiply-accumulates of one image; 1 MAC is 2 FLOPs.
 
-    Counted: convolutions, linear layers, and attention's two matrix products; not norms, activations and pooling. The
-    count runs on the meta device, where nothing is computed and no memory taken, with attention in its plain form,
-    since the fused one hides its products from the counter.
+    Counted: convolutions, linear layers, and attention's two matrix products; not norms, activations and pooling.
 
     Args:
         tower: A module whose forward takes images.
         image_size: Side of the square input in pixels.
+
+    Returns:
+        None where the module runs something for which there is no rule.
     """
-    weights = {id(tensor): tensor.to("meta") for tensor in (*tower.parameters(), *tower.buffers())}
-    on_meta = copy.deepcopy(tower, weights).eval()  # copies all but the weights, for which meta tensors stand in
-    images = torch.empty(1, 3, image_size, image_size, device="meta")
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        on_meta(images)
-    return counter.get_total_flops() // 2
+    return count_on_meta(tower, image_size).macs
 
 
 def images_per_second(encode: Callable[[], object], n_images: int) -> float:

@@ -41,7 +41,7 @@ def measure_costs(encoders: Sequence[Encoder], samples: Sequence[Sample], progre
         params = count_params(encoder.model)
         rows += [
             _row(encoder.name, "params", params),
-            _row(encoder.name, "macs", count_macs(tower, encoder.image_size)),
+            _row(encoder.name, "macs", _or_nan(count_macs(tower, encoder.image_size))),
             _row(encoder.name, "weight_mib", params * 4 / 2**20),
             _measured(encoder.name, "images_per_s", speeds[encoder.name], len(images)),
             _row(
@@ -65,6 +65,10 @@ def _decoded(samples: Sequence[Sample]) -> list[Image.Image]:
 
 def _encode(encoder: Encoder, images: Sequence[Image.Image]) -> object:
     return encoder.encode_images(images, batch_size=BATCH_SIZE)
+
+
+def _or_nan(count: int | None) -> float:
+    return np.nan if count is None else count
 
 
 def _row(model: str, metric: str, value: float) -> dict[str, object]:
