@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,10 @@ import torch
 from torch import Tensor
 
 from visavis.engine.adapters import find_adapter
+from visavis.engine.cache import default_cache
+from visavis.engine.engines.choose import choose_engine, open_engine
+from visavis.engine.engines.engine import Engine, check_engine
+from visavis.engine.engines.network import Network
 from visavis.engine.parts import Parts, TextTower, parts_of
 from visavis.engine.pictures import ImageLike, as_picture, list_images
 from visavis.errors import UsageError
@@ -33,6 +37,7 @@ def load(
     seed: int = 0,
     architecture: str | None = None,
     image_size: int | None = None,
+    engine: str = "auto",
 ) -> Encoder:
     """An encoder by its name or checkpoint file.
 
@@ -44,6 +49,9 @@ def load(
         seed: Of fresh weights.
         architecture: The same as "::NAME" behind a file's path.
         image_size: Side of the images in pixels, where it is not the weights' own; position embeddings are resampled.
+        engine: What computes the images' vectors: "torch", "onnx" or "openvino" in float32; "torch-bf16",
+            "openvino-bf16", "onnx-int8" or "openvino-int8" in narrower numbers; "auto" for the quickest of the exact
+            ones, measured once there is enough work to pay for it.
 
     Raises:
         UsageError: Unknown name, the nearest ones are offered; or a file that does not say enough of itself.
@@ -58,11 +66,11 @@ def load(
     if adapter is not None:
         if architecture is not None or image_size is not None:
             raise UsageError(f"{name!r} comes with its own architecture and image size: leave out both arguments.")
-        return Encoder(str(name), adapter(weights, seed))
+        return Encoder(str(name), adapter(weights, seed), engine)
     checkpoint = fresh_checkpoint(str(name), seed) if weights is None else find_checkpoint(name, architecture)
     if image_size is not None:
         checkpoint = resize_checkpoint(checkpoint, image_size)
-    return Encoder(str(name), parts_of(checkpoint))
+    return Encoder(str(name), parts_of(checkpoint), engine)
 
 
 class Encoder:
@@ -80,7 +88,8 @@ class Encoder:
         about: What the checkpoint says of its origin: recipe, data, licence.
     """
 
-    def __init__(self, name: str, parts: Parts) -> None:
+    def __init__(self, name: str, parts: Parts, engine: str = "auto") -> None:
+        check_engine(engine)
         self.name = name
         self.model = parts.model
         self.image_tower = parts.image_tower
@@ -94,6 +103,8 @@ class Encoder:
         self._settings = parts.settings
         self._encode_image = parts.encode_image
         self._text = parts.text
+        self._wanted_engine = engine
+        self._engine: Engine | None = None
 
     @property
     def has_text(self) -> bool:
@@ -143,11 +154,49 @@ class Encoder:
             UsageError: Something else than an image was given, or none at all.
         """
         listed = list_images(images)
-        parts = [
-            self.encode_pixels(torch.stack([self.preprocess(image) for image in batch])).numpy()
-            for batch in _batches(listed, batch_size)
-        ]
+        batches = _batches(listed, batch_size)
+        engine = self.open_engine(len(listed), lambda most: self._stack(listed[:: -(-len(listed) // most)]))
+        parts = [engine.encode(self._stack(batch)).numpy() for batch in batches]
         return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
+
+    @property
+    def network(self) -> Network:
+        """Its image tower, as engines and exports need it."""
+        return Network(
+            name=self.name,
+            model=self.image_tower,
+            encode=self.encode_pixels,
+            preprocess=self.preprocessing,
+            settings=self._settings,
+            fingerprint=lambda: self.fingerprint,
+            about=self.about,
+        )
+
+    def open_engine(self, n_images: int, examples: Callable[[int], Tensor], begun_with: str | None = None) -> Engine:
+        """What computes the vectors of so many images; once another than PyTorch was opened, it stays.
+
+        Args:
+            n_images: How many are to be encoded.
+            examples: Gives at most so many of them, preprocessed; called only where something is measured or
+                calibrated.
+            begun_with: The engine that did the first part of this work, which "auto" then takes for the rest.
+
+        Raises:
+            UsageError: int8 has too few images to calibrate with.
+            VisavisError: The network cannot be exported to the engine that was asked for.
+        """
+        if begun_with and self._wanted_engine == "auto":
+            self._engine = open_engine(begun_with, self.network, default_cache(), examples)
+        elif self._engine is None or (self._wanted_engine == "auto" and self._engine.name == "torch"):
+            if self._wanted_engine == "auto":
+                self._engine = choose_engine(self.network, n_images, default_cache(), examples)
+            else:
+                self._engine = open_engine(self._wanted_engine, self.network, default_cache(), examples)
+        return self._engine
+
+    def _stack(self, images: Iterable[ImageLike]) -> Tensor:
+        """Preprocessed, float32 [images, 3, image_size, image_size]."""
+        return torch.stack([self.preprocess(image) for image in images])
 
     def tokenize(self, texts: Sequence[str]) -> np.ndarray:
         """Texts as tokens: int64 [texts, context_length]. Raises UsageError for a model without a text tower."""

@@ -17,7 +17,8 @@ from visavis.data.dataset import Dataset, Sample
 from visavis.data.read import read_dataset, require_classes
 from visavis.data.splits import describe_split, only_labelled, split
 from visavis.data.views import View, parse_view
-from visavis.engine.embed import default_cache, embed
+from visavis.engine.cache import default_cache
+from visavis.engine.embed import embed
 from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder, load
 from visavis.errors import UsageError
 from visavis.evaluate.scores import NotMeasurable

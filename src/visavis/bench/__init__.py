@@ -1,0 +1,1 @@
+"""How fast encoders are here, beside their peers, in one interleaved run."""

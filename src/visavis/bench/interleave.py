@@ -1,0 +1,78 @@
+"""Rivals in turn on the same input, round after round, so that what disturbs the machine disturbs all of them alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """One rival's speed.
+
+    Attributes:
+        name: Whose.
+        per_second: Items a second, by the median round.
+        slowest, fastest: The same by the slowest and the fastest round.
+        ratio: Speed over the reference's, by medians; None for the reference itself.
+    """
+
+    name: str
+    per_second: float
+    slowest: float
+    fastest: float
+    ratio: float | None
+
+
+def measure(
+    runs: Mapping[str, Callable[[], object]],
+    items: Mapping[str, int],
+    reference: str,
+    rounds: int,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> list[Timing]:
+    """Times each run once a round; a first round, which warms up, is not counted.
+
+    Args:
+        runs: What to time, by name.
+        items: How many items one run of each encodes.
+        reference: The name that ratios are taken against.
+        rounds: How many rounds count.
+        progress: Called with a name, rounds done and rounds in all.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(1 + rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            taken = time.perf_counter() - start
+            if number:
+                seconds[name].append(taken)
+        progress("rounds", number, rounds)
+    speeds = {name: [items[name] / taken for taken in times] for name, times in seconds.items()}
+    base = statistics.median(speeds[reference])
+    return [
+        Timing(
+            name=name,
+            per_second=statistics.median(values),
+            slowest=min(values),
+            fastest=max(values),
+            ratio=None if name == reference else statistics.median(values) / base,
+        )
+        for name, values in speeds.items()
+    ]
+
+
+def multiplication_peak(rounds: int = 8, size: int = 2048) -> float:
+    """The fastest that PyTorch multiplies float32 matrices on this machine's threads, in GFLOP/s."""
+    a, b = torch.ones(size, size), torch.ones(size, size)
+    best = 0.0
+    for _ in range(rounds):
+        start = time.perf_counter()
+        a @ b
+        best = max(best, 2 * size**3 / (time.perf_counter() - start) / 1e9)
+    return best

@@ -1,0 +1,105 @@
+"""Engines with int8 matrices: calibrated on the user's own images, and compared with PyTorch on others of them.
+
+The one idea: int8 is never exact, so how far it is off is measured where it is made, and kept beside the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from visavis.engine.engines.engine import Engine, identity
+from visavis.engine.engines.network import Network
+from visavis.engine.engines.onnx_file import open_session
+from visavis.engine.engines.openvino_file import open_compiled
+from visavis.engine.engines.quantize import Activations, multiplies_int8, quantize
+from visavis.errors import UsageError
+from visavis.zoo.files import replacing
+
+Runtime = Literal["onnx", "openvino"]
+CALIBRATION = 256  # images, half of them for the comparison
+_FEWEST = 4
+_BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Cosines between int8's vectors and PyTorch's, over images that did not calibrate."""
+
+    mean: float
+    least: float
+    n_images: int
+
+    def __str__(self) -> str:
+        return f"cosine {self.mean:.5f} on average, {self.least:.5f} at least, on {self.n_images} of the images"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8File:
+    """A file with int8 matrices: what tells it from others of its network, how to run it, and how near it is."""
+
+    path: Path
+    precision: str
+    encode: Callable[[Tensor], Tensor]
+    agreement: Agreement
+
+
+def open_int8(name: str, network: Network, file: Path, images: Tensor) -> Engine:
+    """The engine "onnx-int8" or "openvino-int8"; arguments and errors are those of `write_int8`."""
+    runtime: Runtime = "openvino" if name == "openvino-int8" else "onnx"
+    made = write_int8(runtime, network, file, images)
+    known = identity("onnxruntime" if runtime == "onnx" else "openvino", made.precision)
+    return Engine(name=name, identity=known, encode=made.encode, said=str(made.agreement))
+
+
+def write_int8(runtime: Runtime, network: Network, file: Path, images: Tensor) -> Int8File:
+    """Makes an int8 file beside the float32 one, where it is not there.
+
+    Args:
+        runtime: What will run it.
+        network: What it computes.
+        file: Its float32 ONNX file.
+        images: Preprocessed, float32 [images, 3, side, side]; every other one calibrates.
+
+    Raises:
+        UsageError: There are too few images.
+        VisavisError: The file cannot be written.
+    """
+    if len(images) < _FEWEST:
+        raise UsageError(f"int8 is calibrated on the images themselves: at least {_FEWEST}, not {len(images)}.")
+    transformer = _is_transformer(network.model)
+    activations: Activations = "dynamic" if runtime == "onnx" and transformer else "static"
+    digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()[:16]
+    path = file.with_suffix(f".int8-{activations}-{digest}-{'vnni' if multiplies_int8() else 'plain'}.onnx")
+    if not path.is_file():
+        quantize(file, path, activations, images[::2].split(_BATCH), convolutions=not transformer)
+    encode = open_session(path) if runtime == "onnx" else open_compiled(path, "f32")
+    agreement = _agreement(path.with_suffix(f".{runtime}.json"), network, encode, images[1::2])
+    return Int8File(path=path, precision=f"int8-{activations}-{digest}", encode=encode, agreement=agreement)
+
+
+def _is_transformer(model: nn.Module) -> bool:
+    """Whether it convolves at most once, to embed its patches."""
+    return sum(isinstance(module, nn.Conv2d) for module in model.modules()) <= 1
+
+
+@torch.inference_mode()
+def _agreement(record: Path, network: Network, encode: Callable[[Tensor], Tensor], images: Tensor) -> Agreement:
+    """As kept beside the file, or measured now and kept there."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Agreement(**json.loads(record.read_text(encoding="utf-8")))
+    pairs = [(network.encode(batch), encode(batch)) for batch in images.split(_BATCH)]
+    cosines = torch.cat([F.cosine_similarity(wanted, found) for wanted, found in pairs])
+    measured = Agreement(mean=float(cosines.mean()), least=float(cosines.min()), n_images=len(images))
+    with contextlib.suppress(OSError), replacing(record) as temporary:  # on a full disk it is measured again
+        temporary.write_text(json.dumps(asdict(measured)), encoding="utf-8")
+    return measured
