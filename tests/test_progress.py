@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from visavis import progress
-from visavis.progress import show_progress
+from visavis.progress import show_progress, show_rate
 
 
 def lines_of(calls: list[tuple[float, str, int, int]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -44,3 +44,39 @@ def test_a_terminal_shows_bars():
     assert "\x1b[" in stream.getvalue()
     assert "[red]reading" in stream.getvalue()
     assert "2/2" in stream.getvalue()
+
+
+def test_a_rate_is_said_with_the_time_left(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("visavis.progress.time.monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=200)
+    with show_rate(console) as show:
+        show("embedding", 50, 10_050)  # 50 were there before
+        for second in range(1, 101):
+            now[0] += 1
+            show("embedding", 50 + 100 * second, 10_050)
+    lines = console.file.getvalue().splitlines()
+    assert lines == [
+        "embedding: 3150/10050  100 images/s, 69 s left",
+        "embedding: 6250/10050  100 images/s, 38 s left",
+        "embedding: 9350/10050  100 images/s, 7 s left",
+        "embedding: 10050/10050  100 images/s",
+    ]
+
+
+def test_an_unknown_total_and_a_stage_done_at_once():
+    console = Console(file=io.StringIO(), width=200)
+    with show_rate(console) as show:
+        show("listing", 256, 0)
+        show("embedding", 7, 7)
+    assert console.file.getvalue() == "embedding: 7/7\n"
+
+
+def test_a_rate_in_a_terminal():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with show_rate(console) as show:
+        show("listing", 3, 0)
+        show("embedding", 0, 10)
+        show("embedding", 5, 10)
+    assert "embedding" in console.file.getvalue()
+    assert "images/s" in console.file.getvalue()

@@ -38,6 +38,67 @@ def show_progress(console: Console) -> Iterator[ShowProgress]:
         yield show
 
 
+@contextlib.contextmanager
+def show_rate(console: Console) -> Iterator[ShowProgress]:
+    """Like `show_progress`, for stages long enough to ask: how fast, and how much longer? A total of 0 is unknown."""
+    if not console.is_terminal:
+        yield _plain_rates(console)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, tuple[TaskID, _Rate]] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total or None, rate=""), _Rate(done)
+            task, rate = tasks[stage]
+            bars.update(task, completed=done, rate=rate.words(done, total))
+
+        yield show
+
+
+def _plain_rates(console: Console) -> ShowProgress:
+    rates: dict[str, _Rate] = {}
+    last: dict[str, float] = {}
+
+    def show(stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage not in rates:
+            rates[stage], last[stage] = _Rate(done), now
+        if (total and done >= total) or now - last[stage] > PLAIN_SECONDS:
+            last[stage] = now
+            of_all = f"/{total}" if total else ""
+            console.print(f"{stage}: {done}{of_all}  {rates[stage].words(done, total)}".rstrip(), soft_wrap=True)
+
+    return show
+
+
+class _Rate:
+    """How fast a stage goes since it was first shown, and how long it still needs."""
+
+    def __init__(self, done: int) -> None:
+        self._first, self._start = done, time.monotonic()
+
+    def words(self, done: int, total: int) -> str:
+        seconds = time.monotonic() - self._start
+        if done <= self._first or seconds <= 0:
+            return ""
+        rate = (done - self._first) / seconds
+        left = f", {duration((total - done) / rate)} left" if total > done else ""
+        return f"{rate:.3g} images/s{left}" if rate < 100 else f"{rate:.0f} images/s{left}"
+
+
+def duration(seconds: float) -> str:
+    """Rounded to what matters: 8 s, 2 min, 3.5 h.
+
+    >>> duration(8), duration(150), duration(12_600)
+    ('8 s', '2 min', '3.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def _plain_lines(console: Console) -> ShowProgress:
     last_line: dict[str, float] = {}
 

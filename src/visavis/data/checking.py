@@ -22,6 +22,7 @@ Progress: TypeAlias = Callable[[int, int], None]  # called with the images done 
 
 MAX_FILE_BYTES = 2**30  # more than any image below the pixel limit needs, even as 16-bit RGBA without compression
 MAX_THREADS = 4  # each may hold one image of the pixel limit
+UNUSABLE = (UnreadableImage, OSError, ValueError)  # what reading an image raises; ValueError: a NUL in the name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +81,10 @@ def printable(text: str) -> str:
 def _check(candidate: Candidate) -> Sample | Skipped:
     name = printable(candidate.place)
     try:
-        data = candidate.data if candidate.path is None else _read_file(candidate.path)
+        data = candidate.data if candidate.path is None else read_file(candidate.path)
         decode_image(data or b"", at_least=1)
-    except UnreadableImage as error:
-        return Skipped(name=name, reason=str(error))
-    except FileNotFoundError:
-        return Skipped(name=name, reason="no such file")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        return Skipped(name=name, reason=f"cannot be opened: {getattr(error, 'strerror', None) or error}")
+    except UNUSABLE as error:
+        return Skipped(name=name, reason=reason_of(error))
     return Sample(
         id=sample_id(data or b"", candidate.place),
         name=name,
@@ -99,7 +96,16 @@ def _check(candidate: Candidate) -> Sample | Skipped:
     )
 
 
-def _read_file(path: Path) -> bytes:
+def reason_of(error: Exception) -> str:
+    """Why an image could not be read or decoded, one of `UNUSABLE`, in words for the report."""
+    if isinstance(error, UnreadableImage):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+
+
+def read_file(path: Path) -> bytes:
     """The file's bytes. Raises UnreadableImage for what is no plain file (a pipe would block) or too much to hold."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 
 from visavis.data.checking import Candidate, Progress, check_samples, printable
@@ -41,41 +41,50 @@ def read_folder(path: Path, progress: Progress | None = None) -> Dataset:
     Raises:
         UsageError: The folder cannot be opened or holds no file named like an image.
     """
-    skipped: list[Skipped] = []
-    places = sorted(_places(path, skipped))
-    images = [place for place in places if PurePosixPath(place).suffix.lower() in IMAGE_SUFFIXES]
+    found = list(walk(path))
+    skipped = [place for place in found if isinstance(place, Skipped)]
+    places = [place for place in found if isinstance(place, str)]
+    images = [place for place in places if is_image(place)]
     if not images:
-        raise UsageError(_nothing_found(path, places))
+        raise UsageError(nothing_found(path, places))
     candidates = _candidates(path, images, skipped)
     samples, unreadable = check_samples(candidates, progress)
     name = printable(path.resolve().name or "images")
     return Dataset(name=name, samples=samples, skipped=(*skipped, *unreadable))
 
 
-def _places(root: Path, skipped: list[Skipped]) -> Iterator[str]:
-    """Every plain file that is not hidden, relative to the root in POSIX form. Folders that refuse join `skipped`."""
-    waiting: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", ())]
+def walk(root: Path) -> Iterator[str | Skipped]:
+    """Every plain file that is not hidden, relative to the root in POSIX form, in the order of these texts.
+
+    Folders that refuse come as `Skipped`. No more is held than the names of one folder at each depth.
+    """
+    waiting: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", ())]  # the next one last; folders end in a slash
     while waiting:
         place, above = waiting.pop()
+        if place and not place.endswith("/"):
+            yield place
+            continue
         folder = root / place
         try:
             status = folder.stat()
             with os.scandir(folder) as found:
-                entries = [entry for entry in found if not entry.name.startswith(".")]
+                shown = [entry for entry in found if not entry.name.startswith(".")]
         except OSError as error:
             if not place:
                 raise UsageError(f"The folder {printable(str(root))!r} cannot be opened: {error.strerror}.") from error
-            skipped.append(Skipped(name=printable(place), reason=f"folder cannot be opened: {error.strerror}"))
+            yield Skipped(name=printable(place[:-1]), reason=f"folder cannot be opened: {error.strerror}")
             continue
         identity = (status.st_dev, status.st_ino)
         if identity in above:  # a link back into a folder that holds it
             continue
-        for entry in entries:
-            inner = f"{place}/{entry.name}" if place else entry.name
-            if _is_folder(entry):
-                waiting.append((inner, (*above, identity)))
-            else:
-                yield inner
+        # With its slash a folder's name stands where the paths below it stand among the files beside it.
+        names = sorted((f"{entry.name}/" if _is_folder(entry) else entry.name for entry in shown), reverse=True)
+        waiting += [(f"{place}{name}", (*above, identity)) for name in names]
+
+
+def is_image(place: str) -> bool:
+    """Whether a file is named like an image."""
+    return PurePosixPath(place).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -86,8 +95,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _candidates(root: Path, images: Sequence[str], skipped: list[Skipped]) -> list[Candidate]:
-    parts = _part_folders(images)
-    known = {place: _label_and_part(place, parts) for place in images}
+    parts = part_folders({place.split("/")[0] for place in images if "/" in place})
+    known = {place: label_and_part(place, parts) for place in images}
     labelled = any(label is not None for label, _ in known.values())
     candidates = []
     for place, (label, part) in known.items():
@@ -99,20 +108,19 @@ def _candidates(root: Path, images: Sequence[str], skipped: list[Skipped]) -> li
     return candidates
 
 
-def _part_folders(images: Sequence[str]) -> dict[str, str]:
-    """What root/train, root/test, ... mean, if the root has no other folder with images; else {}."""
-    tops = {place.split("/")[0] for place in images if "/" in place}
+def part_folders(tops: Set[str]) -> dict[str, str]:
+    """What root/train, root/test, ... mean, if the root has no other folder with images among `tops`; else {}."""
     return parts_by_name(tops) if all(top.casefold() in PART_NAMES for top in tops) else {}
 
 
-def _label_and_part(place: str, parts: Mapping[str, str]) -> tuple[str | None, str]:
+def label_and_part(place: str, parts: Mapping[str, str]) -> tuple[str | None, str]:
     folders = place.split("/")[:-1]
     part = parts.get(folders[0], "") if folders else ""
     classes = folders[1:] if part else folders
     return (unicodedata.normalize("NFC", printable(classes[0])) if classes else None), part
 
 
-def _nothing_found(path: Path, places: Sequence[str]) -> str:
+def nothing_found(path: Path, places: Sequence[str]) -> str:
     where = printable(str(path))
     known = "jpg, png, webp, gif, bmp, tif, ppm or avif"
     if not places:

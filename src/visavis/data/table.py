@@ -16,7 +16,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from visavis.data.checking import Candidate, Progress, check_samples, printable
 from visavis.data.dataset import Dataset, Skipped
@@ -24,6 +24,9 @@ from visavis.data.splits import PART_NAMES, parts_by_name
 from visavis.errors import UsageError, did_you_mean
 
 _COLUMNS = ("path", "image", "label", "caption", "captions", "part", "split")
+
+Needed: TypeAlias = tuple[tuple[str, ...], ...]  # of each group of columns one
+NEEDED: Needed = (("path", "image"), ("label",))
 
 
 def read_table(path: Path, progress: Progress | None = None) -> Dataset:
@@ -38,7 +41,12 @@ def read_table(path: Path, progress: Progress | None = None) -> Dataset:
     """
     skipped: list[Skipped] = []
     try:
-        rows = list(_parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path, skipped))
+        if path.suffix.lower() == ".parquet":
+            rows = list(_parquet_rows(path))
+        else:
+            found = list(csv_rows(path))
+            skipped = [row for row in found if isinstance(row, Skipped)]
+            rows = [row for row in found if not isinstance(row, Skipped)]
     except OSError as error:
         raise UsageError(f"The table {_shown(path)} cannot be opened: {error.strerror or error}.") from error
     if not rows and not skipped:
@@ -55,7 +63,8 @@ def read_table(path: Path, progress: Progress | None = None) -> Dataset:
     return Dataset(name=printable(path.stem), samples=samples, skipped=(*skipped, *unreadable))
 
 
-def _csv_rows(path: Path, skipped: list[Skipped]) -> Iterator[dict[str, Any]]:
+def csv_rows(path: Path, needed: Needed = NEEDED) -> Iterator[dict[str, Any] | Skipped]:
+    """Each line's values by the meaning of their columns. Raises UsageError as `read_table`."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -67,11 +76,11 @@ def _csv_rows(path: Path, skipped: list[Skipped]) -> Iterator[dict[str, Any]]:
     delimiter = max(",;\t", key=header.count)  # the first of equals: a comma
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        names = _known_columns(path, reader.fieldnames or ())
+        names = known_columns(path, reader.fieldnames or (), needed)
         for row in reader:
             if None in row:
                 too_many = f"more values than columns: quote texts that contain {delimiter!r}"
-                skipped.append(Skipped(name=f"line {reader.line_num}", reason=too_many))
+                yield Skipped(name=f"line {reader.line_num}", reason=too_many)
             else:
                 yield {meaning: row[name] for name, meaning in names.items()}
     except csv.Error as error:
@@ -84,22 +93,25 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
 
     try:
         with pq.ParquetFile(path) as file:
-            names = _known_columns(path, file.schema_arrow.names)
-            label_names = _label_names(file.schema_arrow.metadata or {})
+            names = known_columns(path, file.schema_arrow.names)
+            label_names = stored_label_names(file.schema_arrow.metadata or {})
             for batch in file.iter_batches(batch_size=1024, columns=list(names)):
                 for row in batch.to_pylist():
                     yield {
-                        meaning: _named(row[name], label_names) if meaning == "label" else row[name]
+                        meaning: named_label(row[name], label_names) if meaning == "label" else row[name]
                         for name, meaning in names.items()
                     }
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise UsageError(f"The table {_shown(path)} cannot be read as Parquet: {_one_line(error)}.") from error
+        raise UsageError(f"The table {_shown(path)} cannot be read as Parquet: {one_line(error)}.") from error
 
 
-def _known_columns(path: Path, found: Sequence[str]) -> dict[str, str]:
-    """The table's own name -> which of _COLUMNS it is; case and blanks around do not matter."""
+def known_columns(path: Path, found: Sequence[str], needed: Needed = NEEDED) -> dict[str, str]:
+    """The table's own name -> which of _COLUMNS it is; case and blanks around do not matter.
+
+    Raises UsageError where of a group in `needed` not one is there.
+    """
     names = {name: name.strip().casefold() for name in found if name.strip().casefold() in _COLUMNS}
-    for wanted in (("path", "image"), ("label",)):
+    for wanted in needed:
         if not set(wanted) & set(names.values()):
             listed = ", ".join(repr(name) for name in found) or "none"
             near = difflib.get_close_matches(wanted[0], found, n=1, cutoff=0.5)
@@ -111,7 +123,7 @@ def _known_columns(path: Path, found: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _label_names(metadata: Mapping[bytes, bytes]) -> tuple[str, ...]:
+def stored_label_names(metadata: Mapping[bytes, bytes]) -> tuple[str, ...]:
     """The class names that Hugging Face's `datasets` stores beside integer labels; empty if there are none."""
     try:
         label = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]["label"]
@@ -120,14 +132,14 @@ def _label_names(metadata: Mapping[bytes, bytes]) -> tuple[str, ...]:
         return ()
 
 
-def _named(label: Any, label_names: tuple[str, ...]) -> Any:
+def named_label(label: Any, label_names: tuple[str, ...]) -> Any:
     known = isinstance(label, int) and 0 <= label < len(label_names)
     return label_names[label] if known else label
 
 
 def _parts(path: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """What each value of the column `part` or `split` means; the empty one means that nothing is said."""
-    names = {_text(row.get("part") or row.get("split")) for row in rows} - {""}
+    names = {as_text(row.get("part") or row.get("split")) for row in rows} - {""}
     for name in sorted(names):
         if name.casefold() not in PART_NAMES:
             raise UsageError(
@@ -142,7 +154,7 @@ def _candidate(row: Mapping[str, Any], number: int, folder: Path, parts: Mapping
     data, named = (image.get("bytes"), image.get("path")) if isinstance(image, Mapping) else (image, None)
     if isinstance(data, str):  # a column of paths that is called image
         data, named = None, data
-    place = _text(named or row.get("path"))
+    place = as_text(named or row.get("path"))
     if data is None and not place:
         return Skipped(name=f"row {number}", reason="no path")
     if data is not None and not isinstance(data, bytes):
@@ -152,16 +164,16 @@ def _candidate(row: Mapping[str, Any], number: int, folder: Path, parts: Mapping
             name=f"row {number}", reason=f"the label is of type {type(label).__name__}, not text or a number"
         )
     return Candidate(
-        place=_place(place, folder) if data is None else place or f"row {number}",
+        place=place_below(place, folder) if data is None else place or f"row {number}",
         path=folder / place if data is None else None,
         data=data,
-        label=unicodedata.normalize("NFC", _text(label)) or None,
+        label=unicodedata.normalize("NFC", as_text(label)) or None,
         captions=_captions(row),
-        part=parts[_text(row.get("part") or row.get("split"))],
+        part=parts[as_text(row.get("part") or row.get("split"))],
     )
 
 
-def _place(text: str, folder: Path) -> str:
+def place_below(text: str, folder: Path) -> str:
     """Relative to the table's folder where it lies inside, so that ids do not depend on where that folder is."""
     full = Path(os.path.normpath(folder / text))
     base = Path(os.path.normpath(folder))
@@ -172,10 +184,10 @@ def _captions(row: Mapping[str, Any]) -> tuple[str, ...]:
     values: list[Any] = [row.get("caption")]
     several = row.get("captions")
     values += several if isinstance(several, list) else [several]
-    return tuple(dict.fromkeys(text for text in map(_text, values) if text))
+    return tuple(dict.fromkeys(text for text in map(as_text, values) if text))
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A field as text without blanks around it; integers that a missing value turned into 3.0 become 3 again."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
@@ -186,5 +198,5 @@ def _shown(path: Path) -> str:
     return repr(printable(str(path)))
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200].rstrip(".")

@@ -9,9 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from visavis.report.layers import number, short_name
-from visavis.report.words import NOTHING, is_missing, visible
+from visavis.report.words import MINUS, NOTHING, confidence, is_missing, visible
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from visavis.inspection.difference.layer_diff import LayerDiff
     from visavis.inspection.doctor.diagnosis import Diagnosis
 
@@ -58,4 +60,40 @@ def layers_table(diff: LayerDiff) -> Table:
                 style="bold red" if row is first else "dim" if not row.stage else "",
             )
         table.add_section()
+    return table
+
+
+def found_table(hits: pd.DataFrame) -> Table:
+    """What a search found: rank, score, name, label."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("rank", "cosine", "image", "label"):
+        table.add_column(heading, justify="right" if heading in ("rank", "cosine") else "left", overflow="fold")
+    for row in hits.to_dict("records"):
+        score = f"{row['score']:.3f}".replace("-", MINUS)
+        table.add_row(str(row["rank"]), score, Text(visible(row["name"])), Text(visible(row["label"])))
+    return table
+
+
+def answers_table(answers: pd.DataFrame) -> Table:
+    """What images are called: image, answer, and the likeliest labels with their probabilities."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("image", "answer", "likeliest labels"):
+        table.add_column(heading, overflow="fold")
+    numbers = (answers["rank"] == 1).cumsum()  # an image may be named twice
+    for _, rows in answers.groupby(numbers, sort=False):
+        likely = ", ".join(f"{visible(r['label'])} {confidence(r['probability'])}" for r in rows.to_dict("records"))
+        first = rows.iloc[0]
+        table.add_row(Text(visible(first["image"])), Text(visible(first["answer"]), style="bold"), Text(likely))
+    return table
+
+
+def cache_table(kept: pd.DataFrame) -> Table:
+    """What a cache holds: kind, model, entries, size in MB, when it was last used."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("kind", "model", "entries", "MB", "last used"):
+        table.add_column(heading, justify="right" if heading in ("entries", "MB") else "left", overflow="fold")
+    for row in kept.to_dict("records"):
+        size = f"{row['bytes'] / 1e6:,.1f}"
+        used = f"{row['used']:%Y-%m-%d %H:%M}"
+        table.add_row(row["kind"], Text(visible(row["model"] or NOTHING)), f"{row['entries']:,}", size, used)
     return table

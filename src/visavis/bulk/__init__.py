@@ -1,0 +1,1 @@
+"""One model over many images: embed them into a file, search them, name them."""
