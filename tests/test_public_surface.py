@@ -13,7 +13,9 @@ from visavis.cli import app
 
 
 def test_public_names():
-    assert visavis.__all__ == ["Encoder", "Study", "UsageError", "VisavisError", "compare", "list_models", "load"]
+    assert visavis.__all__ == [
+        "Anatomy", "Encoder", "Study", "UsageError", "VisavisError", "compare", "inspect", "list_models", "load",
+    ]  # fmt: skip
     assert set(visavis.__all__) <= set(dir(visavis))
     for name in visavis.__all__:
         assert getattr(visavis, name).__name__ == name
@@ -25,7 +27,8 @@ def test_public_names():
     ("function", "parameters"),
     [
         ("list_models", "pattern='*'"),
-        ("load", "name, weights='auto', seed=0, architecture=None, image_size=None"),
+        ("load", "name, weights='auto', seed=0, architecture=None, image_size=None, engine='auto'"),
+        ("inspect", "model, image_size=None"),
         (
             "compare",
             "models, data, out=None, *, views=('clean',), templates=None, test_fraction=0.5, seed=0, progress=…",
@@ -97,9 +100,17 @@ def test_commands_and_options():
         "list": ["--cached", "--pattern"],
         "fetch": [],
         "convert": ["--checkpoint", "--out", "--to"],
+        "export": ["--calibrate", "--format", "--model", "--out"],
         "doctor": ["--file"],
         "diff": ["--image", "--out", "--text"],
+        "inspect": ["--data", "--depth", "--image", "--out"],
+        "explain": ["--check", "--class", "--method", "--out", "--text"],
+        "bench": ["--against", "--batch-size", "--out", "--rounds"],
         "compare": ["--data", "--out", "--seed", "--template", "--test-fraction", "--view"],
+        "embed": ["--data", "--float16", "--model", "--out", "--view"],
+        "search": ["--data", "--image", "--model", "--out", "--text", "--top"],
+        "classify": ["--labels", "--labels-file", "--other", "--out", "--template", "--top"],
+        "cache": ["--max-size", "--prune"],
         "demo": ["--out"],
         "report": ["--out", "--study"],
         "train": ["--out", "--recipe", "--set", "--threads"],

@@ -14,20 +14,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from visavis.engine.encoder import Encoder, load
     from visavis.errors import UsageError, VisavisError
+    from visavis.inspection.anatomy.anatomy import Anatomy, inspect
     from visavis.study.compare import compare
     from visavis.study.study import Study
     from visavis.zoo.catalogue import list_models
 
-__all__ = ["Encoder", "Study", "UsageError", "VisavisError", "compare", "list_models", "load"]
+__all__ = [
+    "Anatomy",
+    "Encoder",
+    "Study",
+    "UsageError",
+    "VisavisError",
+    "compare",
+    "inspect",
+    "list_models",
+    "load",
+]
 __version__ = version("visavis")
 
 # Where each public name lives; it is imported when it is first asked for, so that `import visavis` stays quick.
 _HOMES = {
+    "Anatomy": "visavis.inspection.anatomy.anatomy",
     "Encoder": "visavis.engine.encoder",
     "Study": "visavis.study.study",
     "UsageError": "visavis.errors",
     "VisavisError": "visavis.errors",
     "compare": "visavis.study.compare",
+    "inspect": "visavis.inspection.anatomy.anatomy",
     "list_models": "visavis.zoo.catalogue",
     "load": "visavis.engine.encoder",
 }

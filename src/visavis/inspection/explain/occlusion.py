@@ -1,0 +1,45 @@
+"""Occlusion: Zeiler and Fergus 2014, section 4.2, for any network at all.
+
+The one idea: cover a part of the image with grey, look how far the score falls, and move on. It costs one run of the
+network for each place of the cover, and believes nothing but the network's own answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def occlusion(
+    run: Callable[[Tensor], Tensor], pixels: Tensor, *, window: int, stride: int, batch_size: int = 64
+) -> Tensor:
+    """How far the score falls where the image is covered, [batch, side, side]; below 0 where it rises.
+
+    A pixel that several places of the window cover has the mean of their falls.
+
+    Args:
+        run: Images to scores [batch].
+        pixels: Preprocessed images [batch, 3, side, side], whose grey is 0.
+        window: Side of the square cover in pixels.
+        stride: Pixels between its places; the last in a row is moved back to fit into the image.
+        batch_size: Images that run at once.
+    """
+    side = pixels.shape[-1]
+    starts = [*range(0, side - window, stride), side - window]
+    places = [(slice(top, top + window), slice(left, left + window)) for top in starts for left in starts]
+    falls, covers = pixels.new_zeros(len(pixels), side, side), pixels.new_zeros(side, side)
+    for rows, columns in places:
+        covers[rows, columns] += 1
+    with torch.no_grad():
+        for image, fall in zip(pixels, falls, strict=True):
+            whole = run(image[None])  # [1]
+            for start in range(0, len(places), batch_size):
+                part = places[start : start + batch_size]
+                covered = image.repeat(len(part), 1, 1, 1)
+                for copy, (rows, columns) in zip(covered, part, strict=True):
+                    copy[:, rows, columns] = 0
+                for lost, (rows, columns) in zip(whole - run(covered), part, strict=True):
+                    fall[rows, columns] += lost
+    return falls / covers

@@ -1,0 +1,105 @@
+"""Networks side by side on one page: their anatomy, and what those that have weights look at on given images."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visavis.inspection.anatomy.anatomy import inspect
+from visavis.progress import ShowProgress
+
+if TYPE_CHECKING:
+    from visavis.engine.encoder import Encoder
+    from visavis.inspection.sight.records import Sight, Similarity
+
+MOST_IMAGES = 1000  # of a data set that are looked at, spread evenly over it
+BATCH_SIZE = 32
+
+
+def open_networks(
+    names: Sequence[str], folder: Path, data: str | None, image: Path | None, progress: ShowProgress
+) -> Path:
+    """Writes index.html and anatomy.json into a folder.
+
+    Args:
+        names: Of models; those with weights are also measured, where there are images.
+        folder: Where the page goes.
+        data: A folder, a table or the name of an embedded set, to measure on.
+        image: A picture whose attention is shown; the first of the data when None.
+        progress: Called with a stage, how much of it is done, and how much it has.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UsageError: An unknown name, or data or an image that cannot be read.
+        VisavisError: Weights cannot be had, or the page cannot be written.
+    """
+    from visavis.report.anatomy import write_page
+
+    anatomies = []
+    for number, name in enumerate(names):
+        anatomies.append(inspect(name))
+        progress("opening", number + 1, len(names))
+    sights, similarities = _measure([name for name in names if has_weights(name)], data, image, progress)
+    return write_page(anatomies, sights, similarities, folder)
+
+
+def has_weights(name: str) -> bool:
+    """Whether a name stands for weights, not for an architecture alone."""
+    from visavis.engine.adapters import MODULES
+    from visavis.zoo.catalogue import EMBEDDED
+    from visavis.zoo.finding import SIZED, split_name
+    from visavis.zoo.published import find_published
+
+    sized = SIZED.fullmatch(name)
+    if os.path.exists(split_name(name)[0]) or name in EMBEDDED or find_published(name) is not None:
+        return True
+    return has_weights(sized[1]) if sized else name.partition("/")[0] in MODULES and "/" in name
+
+
+def _measure(
+    names: Sequence[str], data: str | None, image: Path | None, progress: ShowProgress
+) -> tuple[list[Sight], list[Similarity]]:
+    """What each model sees, and how alike the layers of any two are; nothing without images."""
+    if data is None and image is None:
+        return [], []
+    from visavis.engine.encoder import load
+    from visavis.inspection.sight.cka import compare_layers
+    from visavis.inspection.sight.measure import measure
+
+    samples, labels, said = _samples(data, image, progress)
+    encoders: list[Encoder] = [load(name) for name in names]
+    sights = []
+    for encoder in encoders:
+        sight = measure(encoder, samples, labels, ablate=True, progress=progress)
+        sights.append(dataclasses.replace(sight, data=said))
+    similarities: list[Similarity] = []
+    if len(samples) > 3:  # below that the unbiased estimate does not exist
+        pairs = list(combinations_with_replacement(encoders, 2))
+        for number, (a, b) in enumerate(pairs):
+            similarities.append(compare_layers(a, b, samples, batch_size=BATCH_SIZE, seed=0))
+            progress("comparing layers", number + 1, len(pairs))
+    return sights, similarities
+
+
+def _samples(data: str | None, image: Path | None, progress: ShowProgress) -> tuple[list[Any], list[str] | None, str]:
+    """Paths or pictures, the chosen one first, their labels where all have one, and what they are called."""
+    from visavis.engine.pictures import as_picture, read_picture
+
+    first: list[Any] = [as_picture(image)] if image is not None else []  # says now if it cannot be read
+    if data is None:
+        return first, None, str(image)
+    from visavis.data.read import read_dataset
+
+    dataset = read_dataset(data, lambda done, total: progress("checking images", done, total))
+    every = max(1, -(-len(dataset.samples) // MOST_IMAGES))
+    chosen = dataset.samples[::every]
+    pictures = [sample.path if sample.path is not None else read_picture(sample) for sample in chosen]
+    labels = [sample.label for sample in chosen if sample.label is not None]
+    complete = labels if len(labels) == len(chosen) and not first else None
+    return [*first, *pictures], complete, dataset.name

@@ -1,0 +1,6 @@
+"""The page on which networks stand side by side, opened."""
+
+from visavis.report.anatomy.page import render_page, write_page
+from visavis.report.anatomy.record import to_json
+
+__all__ = ["render_page", "to_json", "write_page"]

@@ -1,0 +1,142 @@
+"use strict";
+// Comforts only: the page is complete without them. Nothing is read but the page itself.
+document.body.classList.add("scripted");
+
+// What a kind of layer computes, beside it, while it is pointed at or has the focus; Escape puts it away.
+const tip = document.getElementById("tip");
+let tipped = null;
+
+function showTip(link) {
+  const row = document.querySelector(link.getAttribute("href"));
+  if (!row || link === tipped) return;
+  hideTip();
+  const [kind, formula, says, source] = row.cells;
+  tip.replaceChildren(...[["b", kind, ""], ["span", formula, "formula"], ["span", says, ""], ["span", source, "aside"]].map(([tag, cell, style]) => {
+    const element = document.createElement(tag);
+    element.className = style;
+    element.textContent = cell.textContent;
+    return element;
+  }));
+  tip.hidden = false;
+  tipped = link;
+  link.setAttribute("aria-describedby", "tip");
+  placeTip();
+}
+
+function placeTip() {
+  if (!tipped) return;
+  const at = tipped.getBoundingClientRect();
+  const { width, height } = tip.getBoundingClientRect();
+  const below = at.bottom + 6 + height < innerHeight;
+  tip.style.left = `${Math.max(12, Math.min(at.left, document.documentElement.clientWidth - width - 12))}px`;
+  tip.style.top = `${below ? at.bottom + 6 : at.top - height - 6}px`;
+}
+
+function hideTip() {
+  if (!tipped) return;
+  tipped.removeAttribute("aria-describedby");
+  tipped = null;
+  tip.hidden = true;
+}
+
+for (const event of ["mouseover", "focusin"]) {
+  document.addEventListener(event, ({ target }) => {
+    const link = target.closest("a.kind");
+    if (link) showTip(link);
+    else if (!target.closest("#tip")) hideTip();
+  });
+}
+addEventListener("scroll", placeTip, { passive: true });
+addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+
+// All steps at once.
+const steps = [...document.querySelectorAll("details.piece")];
+document.querySelector(".tools").hidden = false;
+document.getElementById("unfold").addEventListener("click", () => { for (const step of steps) step.open = true; });
+document.getElementById("fold").addEventListener("click", () => {
+  for (const details of document.querySelectorAll("#columns details")) details.open = false;
+});
+
+// Charts: a box unticked hides its lines.
+for (const box of document.querySelectorAll(".legend input")) {
+  box.addEventListener("change", () => {
+    const boxes = [...document.querySelectorAll(`.legend input[data-chart="${box.dataset.chart}"]`)];
+    const hidden = boxes.filter((other) => !other.checked).map((other) => other.dataset.hides);
+    for (const curve of document.querySelectorAll(`#${box.dataset.chart} .curve`)) {
+      curve.classList.toggle("off", hidden.some((name) => curve.classList.contains(name)));
+    }
+  });
+}
+
+// Attention: two sliders choose a map of the sheet; so does a click on the sheet.
+for (const figure of document.querySelectorAll(".gaze")) {
+  const layers = JSON.parse(figure.dataset.layers);
+  const highest = JSON.parse(figure.dataset.highest);
+  const columns = Number(figure.dataset.columns);
+  const [layer, head, output] = [".layer", ".head", "output"].map((name) => figure.querySelector(name));
+  const show = () => {
+    const number = Number(layer.value) * (Number(head.max) + 1) + Number(head.value);
+    figure.style.setProperty("--column", number % columns);
+    figure.style.setProperty("--row", Math.floor(number / columns));
+    const whose = Number(head.value) ? `head ${head.value} of ${head.max}` : `mean over ${head.max} heads`;
+    const most = highest[layer.value][head.value];
+    output.textContent = `${layers[layer.value]}, ${whose}; at most ${(100 * most).toFixed(1)}% on one patch`;
+    layer.setAttribute("aria-valuetext", layers[layer.value]);
+    head.setAttribute("aria-valuetext", whose);
+  };
+  layer.addEventListener("input", show);
+  head.addEventListener("input", show);
+  figure.querySelector(".contact").addEventListener("click", (event) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const heads = Number(head.max) + 1;
+    const rows = Math.ceil((layers.length * heads) / columns);
+    const number = Math.floor((rows * (event.clientY - box.top)) / box.height) * columns
+      + Math.floor((columns * (event.clientX - box.left)) / box.width);
+    layer.value = Math.floor(number / heads);
+    head.value = number % heads;
+    show();
+  });
+  show();
+}
+
+// Heat maps: single values under the pointer, or by the arrow keys.
+for (const figure of document.querySelectorAll(".heat")) {
+  const { a, b, values, floor } = JSON.parse(figure.dataset.cells);
+  const [cells, cursor, said] = [".cells", ".cursor", ".said"].map((name) => figure.querySelector(name));
+  let [row, column] = [0, 0];
+  const number = (value) => (value === null ? "no number" : value.toFixed(2));
+  const show = () => {
+    cursor.hidden = false;
+    Object.assign(cursor.style, {
+      left: `${(100 * column) / b.length}%`, top: `${(100 * row) / a.length}%`,
+      width: `${100 / b.length}%`, height: `${100 / a.length}%`,
+    });
+    said.textContent = `${a[row]} and ${b[column]}: ${number(values[row][column])}, noise floor ${number(floor[row][column])}`;
+  };
+  cells.addEventListener("pointermove", (event) => {
+    const box = cells.getBoundingClientRect();
+    row = Math.min(a.length - 1, Math.max(0, Math.floor((a.length * (event.clientY - box.top)) / box.height)));
+    column = Math.min(b.length - 1, Math.max(0, Math.floor((b.length * (event.clientX - box.left)) / box.width)));
+    show();
+  });
+  cells.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    row = Math.min(a.length - 1, Math.max(0, row + step[0]));
+    column = Math.min(b.length - 1, Math.max(0, column + step[1]));
+    show();
+  });
+}
+
+// Paper shows steps and drawings unfolded, but not every layer of every block.
+const unfolded = [];
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details.drawn-model:not([open]), details.more:not([open]), details.piece:not([open])")) {
+    details.open = true;
+    unfolded.push(details);
+  }
+});
+addEventListener("afterprint", () => {
+  for (const details of unfolded.splice(0)) details.open = false;
+});
