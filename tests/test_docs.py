@@ -31,7 +31,8 @@ def commands() -> list[str]:
     lines = [line for page in PAGES for block in blocks(page, "") for line in block.splitlines()]
     lines += [line.removeprefix("# run:").strip() for path in (ROOT / "recipes").glob("*.toml")
               for line in path.read_text("utf-8").splitlines()]  # fmt: skip
-    lines += re.findall(r"Example: (visavis .*)", (PACKAGE / "cli.py").read_text("utf-8"))
+    helps = [path.read_text("utf-8") for path in sorted((PACKAGE / "cli").glob("*.py"))]
+    lines += re.findall(r"Example: (visavis .*)", "\n".join(helps))
     return sorted({line for line in lines if line.startswith("visavis ")})
 
 

@@ -1,0 +1,144 @@
+"""Encoders face to face: compare, demo, report; and train, which makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.text import Text
+
+from visavis.cli.app import app, err_console, out_console
+
+if TYPE_CHECKING:
+    from visavis.study.study import Study
+
+
+@app.command
+def compare(
+    *models: str,
+    data: str,
+    out: Path = Path("out/study"),
+    test_fraction: float = 0.5,
+    template: list[str] | None = None,
+    view: list[str] | None = None,
+    seed: int = 0,
+) -> None:
+    """Compare encoders on your images and write a report with a verdict.
+
+    Example: visavis compare resnet-mini.emoji RN-mini.emoji ViT-mini-8.emoji --data photos/ --out out/photos
+
+    Parameters
+    ----------
+    models
+        Names from `visavis list`, or files that `visavis train` wrote.
+    data
+        A folder with one folder a class, a CSV or Parquet table with the columns path and label, or an embedded data
+        set: emoji, emoji-outline, emoji-all, emoji-all-outline, emoji-new.
+    out
+        Folder for report.html, results.csv, pairs.csv, effects.csv, predictions.parquet and study.json.
+    test_fraction
+        Share of each class that is tested, where the data do not say so themselves; the rest trains k-NN and probe.
+    template
+        Prompt with {} for the class name, for zero-shot; may be given several times.
+    view
+        How the images are shown: clean, grayscale; may be given several times.
+    seed
+        Of the split, the folds and the bootstrap.
+    """
+    from visavis.progress import show_progress
+    from visavis.study.compare import compare as compare_models
+
+    with show_progress(err_console) as progress:
+        study = compare_models(
+            models,
+            data,
+            out=out,
+            test_fraction=test_fraction,
+            templates=template,
+            views=view or ("clean",),
+            seed=seed,
+            progress=progress,
+        )
+    print_study(study, out / "report.html")
+
+
+@app.command
+def demo(out: Path = Path("out/demo")) -> None:
+    """Compare the four embedded models on the embedded emoji, without network.
+
+    Example: visavis demo --out out/demo
+    """
+    from visavis.zoo.catalogue import EMBEDDED
+
+    compare(*EMBEDDED, data="emoji", out=out)
+
+
+@app.command
+def report(study: Path, *, out: Path | None = None) -> None:
+    """Draw the report of a saved study again, without torch.
+
+    Example: visavis report out/demo
+
+    Parameters
+    ----------
+    study
+        The --out folder of a `visavis compare`.
+    out
+        The HTML file; report.html in the study's folder when left out.
+    """
+    from visavis.study.study import load_study
+
+    print(load_study(study).report(out or study / "report.html"))
+
+
+def print_study(study: Study, report_path: Path) -> None:
+    """The results table, the verdict and where the report lies."""
+    from rich.table import Table
+
+    from visavis.report.tables import percent_with_interval
+
+    accuracies = study.results[study.results["metric"] == "accuracy"]
+    for view, shown in accuracies.groupby("view", sort=False):
+        table = Table(title=f"Right answers with 95% interval, {int(shown['n'].max())} test images, view {view}")
+        for heading in ("measure", "model", "accuracy in %", "tie group"):
+            table.add_column(heading, justify="left" if heading in ("measure", "model") else "right")
+        for measure, ranked in shown.groupby("measure", sort=False):
+            for place, (_, row) in enumerate(ranked.sort_values("value", ascending=False, kind="stable").iterrows()):
+                name = str(measure).replace("_", " ") if place == 0 else ""
+                table.add_row(name, Text(str(row["model"])), percent_with_interval(row), f"{row['tie_group']:.0f}")
+            table.add_section()
+        out_console.print(table)
+    out_console.print(Text(study.verdict))
+    out_console.print(Text(f"\nReport: {report_path}"), soft_wrap=True)
+
+
+@app.command
+def train(
+    recipe: Path,
+    *,
+    out: Path | None = None,
+    overrides: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    threads: int | None = None,
+) -> None:
+    """Train a model as a recipe says; the same command goes on where a stopped run was.
+
+    Example: visavis train recipes/emoji-clip-vit.toml --set samples=100000
+
+    Parameters
+    ----------
+    recipe
+        A TOML file; see recipes/.
+    out
+        Folder of the run; out/train/ and the recipe's name when left out.
+    overrides
+        A key=value of the recipe to change; may be given several times.
+    threads
+        Processor threads; all when left out. Equal threads give equal bits.
+    """
+    from visavis.progress import show_training
+    from visavis.train.recipe import read_recipe
+
+    config = read_recipe(recipe, overrides or ())
+    folder = out or Path("out/train") / recipe.stem
+    print(show_training(config, folder, threads, err_console))
