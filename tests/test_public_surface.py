@@ -27,7 +27,7 @@ def test_public_names():
     ("function", "parameters"),
     [
         ("list_models", "pattern='*'"),
-        ("load", "name, weights='auto', seed=0, architecture=None, image_size=None, engine='auto'"),
+        ("load", "name, weights='auto', seed=0, architecture=None, image_size=None, engine='auto', decode='exact'"),
         ("inspect", "model, image_size=None"),
         (
             "compare",

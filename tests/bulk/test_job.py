@@ -15,8 +15,8 @@ from PIL import Image
 from visavis.bulk import job as module
 from visavis.bulk.embedding_file import KEY
 from visavis.bulk.job import Work, run_job, survey
-from visavis.bulk.stream import in_order
 from visavis.data.find_listing import find_listing
+from visavis.data.in_order import in_order
 from visavis.data.listing import Entry, Listing
 from visavis.errors import UsageError, VisavisError
 

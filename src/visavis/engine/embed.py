@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from visavis.data.dataset import Sample
+from visavis.data.in_order import in_batches, in_order
 from visavis.data.views import View
 from visavis.engine.cache import model_folder, read_vectors, write_vectors
 from visavis.engine.encoder import Encoder
@@ -63,21 +64,25 @@ def embed(
 def _encode(
     encoder: Encoder, engine: Engine, samples: Sequence[Sample], view: View, progress: Callable[[int], None]
 ) -> Iterator[np.ndarray]:
-    """Vectors batch by batch; the next batch is decoded while the present one is encoded."""
-    batches = [samples[start : start + BATCH_SIZE] for start in range(0, len(samples), BATCH_SIZE)]
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        upcoming = pool.submit(_stack, encoder, batches[0], view)
-        for following in [*batches[1:], None]:
-            pixels = upcoming.result()
-            if following is not None:
-                upcoming = pool.submit(_stack, encoder, following, view)
-            yield engine.encode(pixels).numpy()  # [batch, embed_dim]
-            progress(len(pixels))
+    """Vectors batch by batch; the next ones are decoded while one is encoded."""
+    pixels = in_order(partial(_pixels, encoder, view), samples, ahead=2 * BATCH_SIZE)
+    for batch in in_batches(pixels, BATCH_SIZE):
+        yield engine.encode(_normalised(encoder, batch)).numpy()  # [batch, embed_dim]
+        progress(len(batch))
 
 
 def _stack(encoder: Encoder, samples: Sequence[Sample], view: View) -> torch.Tensor:
     """Preprocessed, float32 [samples, 3, image_size, image_size]."""
-    pixels = [encoder.preprocessing.pixels(view.apply(read_picture(sample))) for sample in samples]
+    return _normalised(encoder, list(in_order(partial(_pixels, encoder, view), samples)))
+
+
+def _pixels(encoder: Encoder, view: View, sample: Sample) -> np.ndarray:
+    """uint8 [image_size, image_size, 3]. A view may change a smaller picture otherwise: only the clean one is fast."""
+    at_least = encoder.enough_pixels if view.name == "clean" else None
+    return encoder.preprocessing.pixels(view.apply(read_picture(sample, at_least)))
+
+
+def _normalised(encoder: Encoder, pixels: Sequence[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(encoder.preprocessing.normalise(np.stack(pixels)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -13,6 +14,7 @@ from visavis.data.decoding import UnreadableImage, decode_image
 from visavis.errors import UsageError, VisavisError
 
 ImageLike = str | Path | bytes | Image.Image | np.ndarray
+Decode = Literal["exact", "fast"]
 
 
 def list_images(images: Iterable[ImageLike]) -> list[ImageLike]:
@@ -26,8 +28,8 @@ def list_images(images: Iterable[ImageLike]) -> list[ImageLike]:
     return listed
 
 
-def as_picture(image: ImageLike) -> Image.Image:
-    """A picture in mode RGB.
+def as_picture(image: ImageLike, at_least: int | None = None) -> Image.Image:
+    """A picture in mode RGB; `at_least` as in `decode_image`.
 
     Raises:
         UnreadableImage: The bytes or the file are no image.
@@ -40,11 +42,11 @@ def as_picture(image: ImageLike) -> Image.Image:
             raise UsageError(f"An image array must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.")
         return Image.fromarray(image)
     if isinstance(image, bytes):
-        return decode_image(image)
+        return decode_image(image, at_least)
     if not isinstance(image, str | Path):
         raise UsageError(f"An image is a path, bytes, a Pillow image or an array, not {type(image).__name__}.")
     try:
-        return decode_image(Path(image).read_bytes())
+        return decode_image(Path(image).read_bytes(), at_least)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UsageError(f"Cannot read the image {str(image)!r}: {getattr(error, 'strerror', error)}.") from error
     except UnreadableImage as error:

@@ -95,7 +95,10 @@ class Preprocess:
 
     def normalise(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [..., height, width, 3] -> float32 [..., 3, height, width]."""
-        mean = np.asarray(self.mean, np.float32)
-        std = np.asarray(self.std, np.float32)
-        scaled = (pixels.astype(np.float32) / np.float32(255) - mean) / std
-        return np.ascontiguousarray(np.moveaxis(scaled, -1, -3))
+        # A byte has 256 values: looked up in a table, they are the same bits as computed, in a third of the time.
+        values = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+        table = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)  # [256, 3]
+        scaled = np.empty((*pixels.shape[:-3], 3, *pixels.shape[-3:-1]), np.float32)
+        for channel, column in enumerate(np.ascontiguousarray(table.T)):
+            np.take(column, pixels[..., channel], out=scaled[..., channel, :, :], mode="clip")
+        return scaled
