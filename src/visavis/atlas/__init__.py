@@ -1,0 +1,1 @@
+"""The published record: results and decisions that others recorded, and the user's own beside them."""
