@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import visavis
-from visavis.bulk.collection import open_collection
+from visavis.bulk.collection import Collection, open_collection
 from visavis.engine.cache import default_cache
 
 
@@ -24,6 +24,16 @@ def embedded(command, models, photos, tmp_path) -> Path:
     out = tmp_path / "photos.parquet"
     assert command("embed", models.clip_vit, photos, "--out", out).code == 0
     return out
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("VISAVIS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def units(collection: Collection) -> np.ndarray:
+    return np.concatenate(collection.blocks)
 
 
 def test_hits_are_the_nearest_of_all(command, models, embedded, tmp_path):
@@ -55,8 +65,8 @@ def test_an_image_finds_itself_first(command, models, photos, embedded, tmp_path
     assert list(hits) == ["rank", "score", "name", "label", "id"]
 
 
-def test_images_that_were_not_embedded_are_embedded_once(command, models, draw, tmp_path, monkeypatch):
-    monkeypatch.setenv("VISAVIS_CACHE", str(tmp_path / "cache"))
+@pytest.mark.usefixtures("own_cache")
+def test_images_that_were_not_embedded_are_embedded_once(command, models, draw, tmp_path):
     draw(tmp_path / "data" / "a", (9, 99, 199), 5)
     first = command("search", models.resnet, tmp_path / "data", "--image", tmp_path / "data/a/2.png", "--top", 2)
     assert first.code == 0, first.err
@@ -78,19 +88,33 @@ def test_embeddings_of_another_model_are_refused(command, models, embedded, phot
 
 def test_a_file_written_again_is_read_again(command, models, photos, embedded):
     encoder = visavis.load(models.clip_vit)
-    before = np.array(open_collection(encoder, str(embedded)).vectors)
+    before = units(open_collection(encoder, str(embedded)))
     table = pq.read_table(embedded)
     pq.write_table(table.slice(1), embedded)
-    np.testing.assert_array_equal(open_collection(encoder, str(embedded)).vectors, before[1:])
+    np.testing.assert_array_equal(units(open_collection(encoder, str(embedded))), before[1:])
 
 
-def test_vectors_of_the_cache_that_were_cut_are_made_again(models, embedded):
+@pytest.mark.parametrize("left", [0, 100, -4])
+def test_vectors_of_the_cache_that_were_cut_are_made_again(models, embedded, left):
     encoder = visavis.load(models.clip_vit)
-    before = np.array(open_collection(encoder, str(embedded)).vectors)
+    before = units(open_collection(encoder, str(embedded)))
     np.testing.assert_allclose(np.linalg.norm(before, axis=1), 1, atol=1e-6)
-    for kept in (default_cache() / "vectors").rglob("*.float32"):
-        kept.write_bytes(kept.read_bytes()[:-4])
-    np.testing.assert_array_equal(open_collection(encoder, str(embedded)).vectors, before)
+    for kept in (default_cache() / "vectors").rglob("*.arrow"):
+        kept.write_bytes(kept.read_bytes()[:left])
+    np.testing.assert_array_equal(units(open_collection(encoder, str(embedded))), before)
+
+
+@pytest.mark.parametrize("damage", ["a bit", "the end", "another file"])
+def test_embeddings_of_the_cache_that_were_damaged_are_made_again(command, models, photos, damage, own_cache):
+    first = command("search", models.clip_vit, photos, "a fox")
+    assert first.code == 0
+    [kept] = own_cache.rglob("*.parquet")
+    content = bytearray(kept.read_bytes())
+    content[content.index(np.array(pq.read_table(kept)["embedding"][0].as_py(), np.float32).tobytes())] ^= 1
+    kept.write_bytes({"a bit": bytes(content), "the end": bytes(content[:-9]), "another file": b"x"}[damage])
+    again = command("search", models.clip_vit, photos, "a fox")
+    assert (again.code, again.out) == (0, first.out), again.err
+    assert "embedding: 48/48" in again.err
 
 
 def test_files_that_are_no_embeddings(command, models, embedded, tmp_path):
@@ -113,6 +137,24 @@ def test_damaged_embeddings_say_so(command, models, embedded):
     content[place + 3] ^= 1
     embedded.write_bytes(bytes(content))
     assert "damaged" in command("search", models.clip_vit, embedded, "a fox").failed(1)
+
+
+@pytest.mark.parametrize("what", ["no vector", "no number"])
+def test_rows_without_a_vector_say_so(command, models, embedded, what):
+    table = pq.read_table(embedded)
+    rows = table["embedding"].to_pylist()
+    rows[7] = None if what == "no vector" else [float("nan")] * 8
+    column = pa.array(rows, pa.list_(pa.float32(), 8))
+    pq.write_table(table.set_column(3, "embedding", column), embedded)
+    assert "damaged" in command("search", models.clip_vit, embedded, "a fox").failed(1)
+
+
+def test_labels_may_be_missing_and_ids_numbers(command, models, embedded):
+    table = pq.read_table(embedded)
+    numbers = pa.array(range(len(table)))
+    pq.write_table(table.drop_columns(["label"]).set_column(0, "id", numbers), embedded)
+    called = command("search", models.clip_vit, embedded, "a fox", "--top", 1)
+    assert called.code == 0, called.err
 
 
 def test_wrong_calls(command, models, embedded, tmp_path):

@@ -1,5 +1,5 @@
-"""Embeddings that can be searched: a Parquet file, and beside the cache's other entries its unit vectors as they are
-multiplied, mapped into memory instead of read.
+"""Embeddings that can be searched: a Parquet file, and in the cache the same rows with unit vectors, as they are
+multiplied, in an Arrow file that is mapped into memory instead of read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from visavis.bulk.embed import work_of
-from visavis.bulk.embedding_file import check_embeddings, holds_embeddings
+from visavis.bulk.embedding_file import check_embeddings, holds_embeddings, schema_of
 from visavis.bulk.job import OnProgress, job_id, run_job, survey
 from visavis.data.checking import printable
 from visavis.data.find_listing import find_listing
@@ -29,25 +29,32 @@ from visavis.zoo.files import replacing
 ROWS = 16_384  # brought to length 1 at once
 
 
+class DamagedEmbeddingsError(VisavisError):
+    """The Parquet file's checksums say that its vectors are not those that were written."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Collection:
     """What is searched.
 
     Attributes:
-        path: The Parquet file.
-        about: What it says of itself.
-        vectors: float32 [images, embed_dim], unit rows, mapped from a file.
+        about: What the embeddings say of themselves.
+        table: id, name, label, and embedding as float32 of length 1, mapped from a file.
     """
 
-    path: Path
     about: dict[str, Any]
-    vectors: np.ndarray
+    table: pa.Table
+
+    @property
+    def blocks(self) -> list[np.ndarray]:
+        """The unit vectors where they lie, float32 [some, embed_dim] each."""
+        chunks = self.table["embedding"].chunks
+        return [chunk.flatten().to_numpy().reshape(len(chunk), -1) for chunk in chunks]
 
     def rows(self, numbers: np.ndarray) -> list[dict[str, Any]]:
         """id, name and label of some images."""
-        columns = [name for name in ("id", "name", "label") if name in pq.read_schema(self.path).names]
-        table = pq.read_table(self.path, columns=columns)
-        return [{"label": None, **row} for row in table.take(pa.array(numbers)).to_pylist()]
+        named = self.table.select(["id", "name", "label"])
+        return [named.slice(int(number), 1).to_pylist()[0] for number in numbers]
 
 
 def open_collection(encoder: Encoder, data: str, on_progress: OnProgress = lambda *_: None) -> Collection:
@@ -55,19 +62,34 @@ def open_collection(encoder: Encoder, data: str, on_progress: OnProgress = lambd
 
     Raises:
         UsageError: The vectors are another model's, or there are no such data.
-        VisavisError: Not one image could be embedded, or the cache cannot be written.
+        VisavisError: Not one image could be embedded, a file is damaged, or the cache cannot be written.
     """
     path = Path(data)
-    if not holds_embeddings(path):
-        path = _embedded(encoder, data, on_progress)
+    if holds_embeddings(path):
+        return _open(encoder, path)
+    kept = _embedded(encoder, data, on_progress)
+    try:
+        return _open(encoder, kept)
+    except (DamagedEmbeddingsError, UsageError):  # the cache's own file: made again, nobody has to be told
+        kept.unlink(missing_ok=True)
+        return _open(encoder, _embedded(encoder, data, on_progress))
+
+
+def map_collection(path: Path) -> Collection:
+    """A file of embeddings as it is searched. Raises UsageError for another file, VisavisError for a damaged one."""
+    about = check_embeddings(path)
+    return Collection(about=about, table=_map_units(path, about))
+
+
+def _open(encoder: Encoder, path: Path) -> Collection:
     about = check_embeddings(path)
     if about["fingerprint"] != encoder.fingerprint:
         raise UsageError(
-            f"The vectors in {printable(data)!r} are those of {about['model']!r}, and {encoder.name!r} has other "
+            f"The vectors in {printable(str(path))!r} are those of {about['model']!r}, and {encoder.name!r} has other "
             "weights or preprocessing: their vectors cannot be compared. Search with the former, or embed the images "
             "again."
         )
-    return Collection(path=path, about=about, vectors=_map_vectors(path, about))
+    return map_collection(path)
 
 
 def _embedded(encoder: Encoder, data: str, on_progress: OnProgress) -> Path:
@@ -84,33 +106,60 @@ def _embedded(encoder: Encoder, data: str, on_progress: OnProgress) -> Path:
     return path
 
 
-def _map_vectors(path: Path, about: dict[str, Any]) -> np.ndarray:
-    """The unit vectors of a file, from the cache; made where they are not there, or the file was written again."""
-    with pq.ParquetFile(path) as file:
-        shape = file.metadata.num_rows, int(about["embed_dim"])
+def _map_units(path: Path, about: dict[str, Any]) -> pa.Table:
+    """A file's rows with unit vectors, from the cache; made where they are not there, or the file was written again."""
     key = hashlib.sha256(f"{path.resolve()} {file_stamp(path)}".encode("utf-8", "surrogatepass")).hexdigest()
-    kept = model_folder(default_cache(), "vectors", about["fingerprint"], about["model"]) / f"{key}.float32"
-    if not kept.exists() or kept.stat().st_size != 4 * shape[0] * shape[1]:
-        _write_units(path, kept)
+    kept = model_folder(default_cache(), "vectors", about["fingerprint"], about["model"]) / f"{key}.arrow"
+    table = _mapped(kept)
+    if table is None:
+        _write_units(path, kept, about["embed_dim"])
         prune(default_cache(), size_limit(), keep=kept)
+        table = _mapped(kept)
+        assert table is not None, "it was written just now"
     mark_used(kept)
-    return np.memmap(kept, np.float32, "r", shape=shape)
+    return table
 
 
-def _write_units(path: Path, kept: Path) -> None:
-    with keeping(kept.parent), replacing(kept) as temporary, temporary.open("wb") as stream:
-        for vectors in _unit_vectors(path):
-            stream.write(np.ascontiguousarray(vectors).data)
+def _mapped(kept: Path) -> pa.Table | None:
+    """An Arrow file in memory as it lies on disk; None where there is none or it was cut short: its end holds the
+    places of everything else.
+    """
+    try:
+        with pa.memory_map(str(kept)) as file:
+            return pa.ipc.open_file(file).read_all()
+    except (pa.ArrowException, OSError):
+        return None
 
 
-def _unit_vectors(path: Path) -> Iterator[np.ndarray]:
-    """The vectors of a file, float32 [some, embed_dim], each of length 1."""
+def _write_units(path: Path, kept: Path, embed_dim: int) -> None:
+    schema = schema_of(embed_dim, "float32", about={})
+    with (
+        keeping(kept.parent),
+        replacing(kept) as temporary,
+        pa.OSFile(str(temporary), "wb") as stream,
+        pa.ipc.new_file(stream, schema) as writer,
+    ):
+        for batch in _unit_rows(path, schema):
+            writer.write_batch(batch)
+
+
+def _unit_rows(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, each vector of length 1."""
+    vectors, texts = schema.field("embedding"), ("id", "name", "label")
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(ROWS, columns=["embedding"]):
-                flat = batch.column(0).flatten().to_numpy(zero_copy_only=False)
-                yield unit_rows(flat.astype(np.float32).reshape(batch.num_rows, -1))
-    except (pa.ArrowException, OSError) as error:
-        raise VisavisError(
+            columns = [name for name in schema.names if name in file.schema_arrow.names]
+            for batch in file.iter_batches(ROWS, columns=columns):
+                flat = batch["embedding"].flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+                units = unit_rows(flat.reshape(batch.num_rows, vectors.type.list_size))
+                if not np.isfinite(units).all():
+                    raise ValueError("a vector is not finite")
+                known = {name: batch[name].cast(pa.string()) for name in texts if name in columns}
+                known.setdefault("label", pa.nulls(batch.num_rows, pa.string()))
+                values = pa.array(units.reshape(-1))
+                known["embedding"] = pa.FixedSizeListArray.from_arrays(values, type=vectors.type)
+                yield pa.RecordBatch.from_arrays([known[name] for name in schema.names], schema=schema)
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a row without a vector
+        raise DamagedEmbeddingsError(
             f"The embeddings in {printable(str(path))!r} are damaged ({error}). Embed the images again."
         ) from error

@@ -82,7 +82,7 @@ def search(
     picture = None if image is None else _picture(image)
     collection = open_collection(encoder, data, on_progress)
     query = _encode_query(encoder, collection, text, picture)
-    numbers, scores = nearest(collection.vectors, query, top)
+    numbers, scores = nearest(collection.blocks, query, top)
     hits = tuple(
         Hit(rank=rank, score=float(score), **row)
         for rank, (score, row) in enumerate(zip(scores, collection.rows(numbers), strict=True), start=1)
@@ -92,7 +92,7 @@ def search(
         text=text,
         image=image,
         data=data,
-        n_images=len(collection.vectors),
+        n_images=len(collection.table),
         hits=hits,
         about=collection.about,
     )

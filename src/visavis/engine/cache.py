@@ -2,7 +2,7 @@
 
     embeddings/MODEL/*.float32     chunks of vectors, each behind its SHA-256; MODEL is the start of a fingerprint
     collections/MODEL/*.parquet    data that were searched
-    vectors/MODEL/*.float32        their unit vectors, to be mapped into memory
+    vectors/MODEL/*.arrow          their rows with unit vectors, to be mapped into memory
     onnx/, engines/                exported networks, and which engine was quickest
 
 The one idea: an entry's name says all that it depends on, and its content can be made again. So processes need no lock:
