@@ -16,8 +16,8 @@ test: $(VENV)/.installed-test  ## run the test suite
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.installed-test  ## format, lint, types, layers
-	$(BIN)/ruff format --check src tests recipes .ci
-	$(BIN)/ruff check src tests recipes .ci
+	$(BIN)/ruff format --check src tests recipes benchmarks .ci
+	$(BIN)/ruff check src tests recipes benchmarks .ci
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -26,6 +26,9 @@ test-peers: .venv-peers/.installed  ## compare with the live peers in an environ
 
 fuzz: $(VENV)/.installed-test  ## 20,000 damaged files through every reader of weights
 	$(BIN)/python tests/fuzz/fuzz_formats.py
+
+bench-opening: $(VENV)/.installed  ## time and memory of opening ViT-L/14, time of a listing
+	$(BIN)/python benchmarks/opening.py
 
 wheel: $(VENV)/.installed  ## build dist/visavis-*.whl
 	rm -rf build dist
@@ -53,4 +56,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: help install demo test check test-peers fuzz wheel photos clean
+.PHONY: help install demo test check test-peers fuzz bench-opening wheel photos clean
