@@ -1,16 +1,17 @@
-"""What an end-to-end test needs: the command as a process, tiny networks in files, and folders of pictures."""
+"""What an end-to-end test needs: the command as a process, tiny networks in files, folders of pictures, a browser."""
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -224,3 +225,26 @@ def study_folder(visavis: Callable[..., Called], models: Models, messy: Path, tm
     (folder.parent / "out.txt").write_text(called.out, "utf-8")
     (folder.parent / "err.txt").write_text(called.err, "utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The system's Chromium; where there is none the test is skipped, or fails if VISAVIS_REQUIRE_BROWSER is 1."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        message = "no chromium, chromium-browser or google-chrome on the PATH"
+        if os.environ.get("VISAVIS_REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    flags = [
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, chromium_sandbox=False, args=flags)
+        yield chromium
+        chromium.close()

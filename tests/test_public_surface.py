@@ -86,17 +86,20 @@ def test_errors_are_what_callers_catch():
 
 
 def test_commands_and_options():
+    commands = {name: app[name] for name in app if not name.startswith("-")}
+    commands["atlas decisions"] = app["atlas"]["decisions"]
     found = {
         name: sorted(
             option
-            for argument in app[name].assemble_argument_collection(default_parameter=app.default_parameter)
+            for argument in command.assemble_argument_collection(default_parameter=app.default_parameter)
             for option in argument.names
             if option.startswith("-")
         )
-        for name in app
-        if not name.startswith("-")
+        for name, command in commands.items()
     }
     assert found == {
+        "atlas": ["--out"],
+        "atlas decisions": ["--out", "--seed"],
         "list": ["--cached", "--pattern"],
         "fetch": [],
         "convert": ["--checkpoint", "--out", "--to"],

@@ -1,11 +1,9 @@
-"""A study made up here, as large as a real one and with names that attack a page; and a browser to look at it with."""
+"""A study made up here, as large as a real one and with names that attack a page."""
 
 from __future__ import annotations
 
 import io
 import math
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
@@ -294,29 +292,6 @@ def tables() -> ReportTables:
 def report_file(tables: ReportTables, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of `tables`, written."""
     return write_report(tables, tmp_path_factory.mktemp("report") / "report.html")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """The system's Chromium; where there is none the test is skipped, or fails if VISAVIS_REQUIRE_BROWSER is 1."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        message = "no chromium, chromium-browser or google-chrome on the PATH"
-        if os.environ.get("VISAVIS_REQUIRE_BROWSER") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    flags = [
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-background-networking",
-        "--disable-component-update",
-    ]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, chromium_sandbox=False, args=flags)
-        yield chromium
-        chromium.close()
 
 
 def _right(predictions: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:

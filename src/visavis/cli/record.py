@@ -12,6 +12,22 @@ atlas = App(name="atlas", help="The published record: decisions and results that
 app.command(atlas)
 
 
+@atlas.default
+def draw(*, out: Path = Path("out/atlas")) -> None:
+    """Draw the published record: accuracy against cost, effective robustness, and a ranking of CLIPs with its ties.
+
+    Example: visavis atlas --out out/atlas
+
+    Parameters
+    ----------
+    out
+        Folder for atlas.html.
+    """
+    from visavis.atlas.page import write_atlas
+
+    print(write_atlas(out))
+
+
 @atlas.command
 def decisions(*files: Path, out: Path, seed: int = 0) -> None:
     """Accuracy, shape bias and error consistency of decisions recorded elsewhere.

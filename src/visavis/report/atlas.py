@@ -1,0 +1,121 @@
+"""The published record as one page: accuracy against cost, ImageNet against its shifts, a ranking with its ties.
+
+The page asks the network for nothing, and no number is made here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from visavis.report import words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HIGHLIGHTED = (
+    "RN50.openai",
+    "RN101.openai",
+    "ViT-B-32.openai",
+    "ViT-B-16.openai",
+    "ViT-L-14.openai",
+    "resnet50.tv_in1k",
+)
+FAMILIES = ("resnet", "vit", "other")
+FAMILY_NAMES = {"resnet": "ResNet", "vit": "ViT", "other": "other"}
+TRAININGS = ("ImageNet alone", "labels and more", "language")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtlasTables:
+    """What the page draws.
+
+    Attributes:
+        models: model, family, training (of `TRAININGS`), params_m, gmacs, and a column for each accuracy, fractions.
+        accuracies: Names of those columns, the baseline first.
+        shifts: Those of them that are shifts of the baseline.
+        lines: For each shift slope, intercept, n and spread of the line through the models of ImageNet alone.
+        robustness: shift, model, accuracy, shifted, expected, effective, low, high.
+        ranking: model, mean, low, high, gap, gap_low, gap_high, tie_group.
+        differences: model_a, model_b, value, low, high, better: what the page says of pairs.
+        n_data_sets: That the ranking's mean is over.
+    """
+
+    models: pd.DataFrame
+    accuracies: Sequence[str]
+    shifts: Sequence[str]
+    lines: Mapping[str, Mapping[str, float]]
+    robustness: pd.DataFrame
+    ranking: pd.DataFrame
+    differences: Sequence[Mapping[str, Any]]
+    n_data_sets: int
+
+
+def render_atlas(tables: AtlasTables) -> str:
+    """The page."""
+    environment = Environment(
+        loader=PackageLoader("visavis.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = (words.visible, words.exact, words.percent, words.points, words.count, words.plural)
+    environment.filters.update({function.__name__: function for function in filters})
+    environment.filters.update(missing=words.is_missing, colour=lambda name: 0, mark=lambda name: 0)
+    environment.tests["missing"] = words.is_missing
+    environment.globals.update(percent=words.percent, points=words.points)
+    style, sorting, drawing = (_text_of(environment, name) for name in ("style.css", "script.js", "atlas.js"))
+    script = f"{sorting}\n{drawing}"
+    shown = tables.robustness[tables.robustness["model"].isin(HIGHLIGHTED)]
+    return environment.get_template("atlas.html").render(
+        style=Markup(style),  # none of the three holds a word from outside
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        record=record_of(tables),
+        families=FAMILY_NAMES,
+        trainings=TRAININGS,
+        accuracies=tables.accuracies,
+        lines=tables.lines,
+        robustness={shift: rows.to_dict("records") for shift, rows in shown.groupby("shift", sort=False)},
+        ranking=tables.ranking.to_dict("records"),
+        unseparated=int((tables.ranking["gap_low"] <= 0).sum()),
+        differences=tables.differences,
+        n_data_sets=tables.n_data_sets,
+        counts=tables.models["training"].value_counts().to_dict(),
+    )
+
+
+def record_of(tables: AtlasTables) -> dict[str, Any]:
+    """What the figure's script reads: a row a model, numbers rounded to what is published, nothing for what is not."""
+    columns = ["params_m", "gmacs", *tables.accuracies]
+    models = tables.models
+    return {
+        "columns": columns,
+        "highlighted": list(HIGHLIGHTED),
+        "shifts": list(tables.shifts),
+        "baseline": tables.accuracies[0],
+        "lines": {shift: [line["slope"], line["intercept"]] for shift, line in tables.lines.items()},
+        "models": [
+            [name, FAMILIES.index(family), TRAININGS.index(training), *(_rounded(value) for value in values)]
+            for name, family, training, *values in models[["model", "family", "training", *columns]].itertuples(
+                index=False
+            )
+        ],
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 5)
+
+
+def _text_of(environment: Environment, name: str) -> str:
+    assert environment.loader is not None, "the templates have a loader"
+    return environment.loader.get_source(environment, name)[0]
