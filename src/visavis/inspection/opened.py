@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from visavis.inspection.sight.records import Sight, Similarity
 
 MOST_IMAGES = 1000  # of a data set that are looked at, spread evenly over it
-BATCH_SIZE = 32
+BATCH_SIZE = 32  # of the minibatches in which layers are compared
+SEED = 0  # of the shuffles that give their noise floor
 
 
 def open_networks(
@@ -69,21 +70,18 @@ def _measure(
     if data is None and image is None:
         return [], []
     from visavis.engine.encoder import load
-    from visavis.inspection.sight.cka import compare_layers
+    from visavis.inspection.sight.cka import LEAST_IMAGES, compare_all
     from visavis.inspection.sight.measure import measure
 
     samples, labels, said = _samples(data, image, progress)
     encoders: list[Encoder] = [load(name) for name in names]
-    sights = []
-    for encoder in encoders:
-        sight = measure(encoder, samples, labels, ablate=True, progress=progress)
-        sights.append(dataclasses.replace(sight, data=said))
-    similarities: list[Similarity] = []
-    if len(samples) > 3:  # below that the unbiased estimate does not exist
-        pairs = list(combinations_with_replacement(encoders, 2))
-        for number, (a, b) in enumerate(pairs):
-            similarities.append(compare_layers(a, b, samples, batch_size=BATCH_SIZE, seed=0))
-            progress("comparing layers", number + 1, len(pairs))
+    sights = [dataclasses.replace(measure(encoder, samples, labels, progress), data=said) for encoder in encoders]
+    if len(samples) < LEAST_IMAGES:
+        return sights, []
+    pairs = list(combinations_with_replacement(range(len(encoders)), 2))
+    similarities = compare_all(
+        encoders, pairs, samples, BATCH_SIZE, SEED, lambda done, total: progress("comparing layers", done, total)
+    )
     return sights, similarities
 
 
