@@ -42,7 +42,8 @@ def compare(
     template
         Prompt with {} for the class name, for zero-shot; may be given several times.
     view
-        How the images are shown: clean, grayscale; may be given several times.
+        How the images are shown: clean, grayscale, silhouette, patch_shuffle:4 (shape destroyed), low_pass:8 and
+        high_pass:8 (coarse or fine alone), occlusion:50, mirror, rotate:15 and others; may be given several times.
     seed
         Of the split, the folds and the bootstrap.
     """
