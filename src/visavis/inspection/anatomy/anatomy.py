@@ -129,20 +129,20 @@ def inspect(model: str | nn.Module | Encoder, image_size: int | None = None) -> 
     '17.56 G'
     """
     subject = subject_of(model, image_size)
-    traces: list[tuple[Literal["image", "text"], tuple[int, ...], Trace]] = []
-    side = subject.image_size
-    traces.append(("image", (3, side, side), trace_images(subject.image, side)))
+    traces: list[tuple[Literal["image", "text"], Trace]] = [("image", trace_images(subject.image, subject.image_size))]
     if subject.text is not None:
-        length = subject.text.context_length
-        traces.append(("text", (length,), trace_texts(subject.text.module, length, subject.text.method)))
+        text = subject.text
+        traces.append(("text", trace_texts(text.module, text.context_length, text.method)))
     towers = tuple(
-        Tower(kind=kind, input_shape=shape, root=trace.root, parts=parts_of(trace.root))
-        for kind, shape, trace in traces
+        Tower(kind=kind, input_shape=trace.input_shape, root=trace.root, parts=parts_of(trace.root))
+        for kind, trace in traces
     )
     growth = _growth(subject, towers[0])
-    notes = [note for kind, _, trace in traces for note in _notes(kind, trace)]
+    notes = [note for kind, trace in traces for note in _notes(kind, trace)]
     if not growth and towers[0].root.macs is not None:
-        notes.append(f"Cost against image size is missing: the network takes images of {side} pixels alone.")
+        notes.append(
+            f"Cost against image size is missing: the network takes images of {subject.image_size} pixels alone."
+        )
     return Anatomy(
         name=subject.name,
         family=subject.family,
@@ -163,7 +163,7 @@ def _growth(subject: Subject, tower: Tower) -> tuple[Growth, ...]:
     stages = [part.output_shape for part in tower.parts if part.role == "stage"]
     shape = stages[-1] if stages else ()
     places = math.prod(shape[1:]) if len(shape) == 3 else shape[0] if shape else 0
-    return growth_of_module(subject.image, subject.image_size, places)
+    return growth_of_module(subject.image, subject.image_size, tower.input_shape[0], places)
 
 
 def _notes(kind: str, trace: Trace) -> list[str]:

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from visavis.inspection.anatomy import shapes
-from visavis.inspection.anatomy.operations import FREE
+from visavis.inspection.anatomy.operations import FREE, is_view, name_of
 
 aten = torch.ops.aten
 
@@ -38,6 +38,7 @@ def _matrix_vector_macs(matrix: Tensor, vector: Tensor) -> int:
 _RULES: dict[Any, Callable[..., int]] = {  # beside torch's own
     aten.dot: _matrix_vector_macs,
     aten.mv: _matrix_vector_macs,
+    aten.vdot: _matrix_vector_macs,
 }
 
 
@@ -54,18 +55,13 @@ def macs_of(func: Any, args: tuple, kwargs: dict[str, Any], result: Any) -> int 
         return _attention_macs(*args[:3])
     if packet in flop_registry:
         return flop_registry[packet](*args, **kwargs, out_val=result) // 2
-    free = func.is_view or torch.Tag.pointwise in func.tags or (func.namespace == "aten" and name in FREE)
-    return 0 if free else None
+    free = is_view(func) or torch.Tag.pointwise in func.tags or (func.namespace == "aten" and name in FREE)
+    return 0 if free or func.namespace == "profiler" else None
 
 
 def is_product(func: Any) -> bool:
     """Whether it may be one of attention's products, which have no weights: a batch of matrices times another."""
     return name_of(func) in ("bmm", "baddbmm") or name_of(func).startswith("_scaled_dot_product")
-
-
-def name_of(func: Any) -> str:
-    """The operation's own name without namespace, overload and the mark of changing its input: "add"."""
-    return func._overloadpacket.__name__.removesuffix("_")
 
 
 class Watching(TorchDispatchMode):
@@ -106,17 +102,25 @@ class Counting(Watching):
         return result
 
 
-def count_on_meta(tower: nn.Module, image_size: int) -> Counting:
+def count_on_meta(tower: nn.Module, image_size: int, channels: int = 3) -> Counting:
     """Counts one image through a module, computing nothing and taking no memory.
 
     Args:
         tower: A module whose forward takes images; neither it nor its weights are touched.
         image_size: Side of the square input in pixels.
+        channels: Of the input.
     """
-    images = torch.empty(1, 3, image_size, image_size, device="meta")
+    copied = on_meta(tower)
+    images = images_for(copied, image_size, channels)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), Counting() as counting:
-        on_meta(tower)(images)
+        copied(images)
     return counting
+
+
+def images_for(module: nn.Module, image_size: int, channels: int = 3) -> Tensor:
+    """An image without numbers, in the precision of a module's weights: [1, channels, image_size, image_size]."""
+    dtypes = (parameter.dtype for parameter in module.parameters() if parameter.is_floating_point())
+    return torch.empty(1, channels, image_size, image_size, device="meta", dtype=next(dtypes, torch.float32))
 
 
 def on_meta(module: nn.Module) -> nn.Module:

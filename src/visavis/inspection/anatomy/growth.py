@@ -58,18 +58,19 @@ def growth_of(config: Config) -> tuple[Growth, ...]:
     return tuple(grown)
 
 
-def growth_of_module(tower: nn.Module, image_size: int, places: int) -> tuple[Growth, ...]:
+def growth_of_module(tower: nn.Module, image_size: int, channels: int, places: int) -> tuple[Growth, ...]:
     """The cost of any module at those sizes that it takes; empty where it takes one size alone.
 
     Args:
         tower: A module whose forward takes images.
         image_size: Its own size in pixels.
+        channels: Of an image.
         places: Tokens or places at that size; at others, as many as the image's area has for it.
     """
     grown = []
     for size in _multiples(RESNET_STRIDE, image_size):
         try:
-            counting = count_on_meta(tower, size)
+            counting = count_on_meta(tower, size, channels)
         except Exception:  # a foreign module can raise anything where it takes no images of this size
             continue
         if not counting.unknown:

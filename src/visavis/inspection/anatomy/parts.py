@@ -26,9 +26,9 @@ class _Step:
 
 def parts_of(root: Layer) -> tuple[Part, ...]:
     """The steps of a tower in order; its top-level layers where nothing in it repeats, none where it never ran."""
-    if root.output_shape is None or not root.children:
-        return ()
     steps = list(_steps(_ran(root.children)))
+    if root.output_shape is None or not steps:
+        return ()
     stages = [number for number, step in enumerate(steps) if step.blocks]
     depths = depths_of(root)
     if not stages:

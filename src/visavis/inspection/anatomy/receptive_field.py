@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visavis.inspection.anatomy.operations import LOCAL
+from visavis.inspection.anatomy.operations import LOCAL, is_view, name_of
 
 Pair = tuple[int, int]  # for height and width
 
@@ -34,6 +34,7 @@ class Field:
         stride: Pixels to the next place.
         places: How many there are along height and width.
         channels: Numbers at each place.
+        axis: Of the tensor, along which these lie; None where that is not known, as where heads share them out.
         whole: Whether each place sees all that any place did, so that stride and place mean nothing any more.
     """
 
@@ -42,17 +43,28 @@ class Field:
     stride: Pair
     places: Pair
     channels: int
+    axis: int | None = 1
     whole: bool = False
 
     @property
     def side(self) -> int:
-        """Of the field in pixels; the longer one."""
-        return max(high - low + 1 for low, high in zip(self.low, self.high, strict=True))
+        """Of the field in pixels, along the axis on which it is longer."""
+        return self.high[self._longer] - self.low[self._longer] + 1
+
+    @property
+    def step(self) -> int:
+        """Pixels to the next place along that axis."""
+        return self.stride[self._longer]
 
     @property
     def centre(self) -> float:
-        """Where the middle of the first place's field lies, in pixels from the image's first."""
-        return (self.low[0] + self.high[0]) / 2
+        """Where the middle of the first place's field lies along that axis, in pixels from the image's first."""
+        return (self.low[self._longer] + self.high[self._longer]) / 2
+
+    @property
+    def _longer(self) -> int:
+        height, width = (high - low for low, high in zip(self.low, self.high, strict=True))
+        return 0 if height >= width else 1
 
 
 def field_of_image(shape: Sequence[int]) -> Field:
@@ -76,11 +88,13 @@ def follow(func: Any, args: tuple, result: Tensor, fields: Sequence[Field | None
     known = [field for field in fields if field is not None]
     if len(known) < len(fields):
         return None
-    name = func._overloadpacket.__name__.removesuffix("_")
+    name = name_of(func)
     if name in _RULES:
         return _RULES[name](args, result, known)
-    local = func.is_view or torch.Tag.pointwise in func.tags or name in LOCAL
-    return join(known) if local else None
+    if is_view(func) or name == "_unsafe_view":
+        return _viewed(known[0], args[0], result)
+    joined = join(known) if torch.Tag.pointwise in func.tags or name in LOCAL else None
+    return joined and _sized(joined, result)
 
 
 def join(fields: Sequence[Field]) -> Field | None:
@@ -91,7 +105,8 @@ def join(fields: Sequence[Field]) -> Field | None:
         return None
     low = min(field.low[0] for field in fields), min(field.low[1] for field in fields)
     high = max(field.high[0] for field in fields), max(field.high[1] for field in fields)
-    return dataclasses.replace(fields[0], low=low, high=high)
+    axes = {field.axis for field in fields}
+    return dataclasses.replace(fields[0], low=low, high=high, axis=axes.pop() if len(axes) == 1 else None)
 
 
 def see_all(field: Field) -> Field:
@@ -111,7 +126,7 @@ def slide(field: Field, result: Tensor, kernel: Pair, stride: Pair, padding: Pai
         low=(low[0], low[1]),
         high=(high[0], high[1]),
         stride=(field.stride[0] * stride[0], field.stride[1] * stride[1]),
-        places=(result.shape[-2], result.shape[-1]),
+        places=_pair(result.shape[-2:]),
         channels=result.shape[1],
     )
 
@@ -147,27 +162,53 @@ def _adaptive_pool(args: tuple, result: Tensor, fields: Sequence[Field]) -> Fiel
     return slide(field, result, kernel, kernel, (0, 0), (1, 1))
 
 
+def _viewed(field: Field, given: Tensor, result: Tensor) -> Field:
+    """Where the channels lie now: a view keeps the distance in memory from one to the next, or parts them in heads."""
+    if field.axis is None or field.axis >= given.ndim or field.whole:
+        return dataclasses.replace(field, axis=None)
+    step = given.stride(field.axis)
+    apart = [axis for axis in range(result.ndim) if result.stride(axis) == step and result.shape[axis] > 1]
+    if len(apart) != 1:
+        return dataclasses.replace(field, axis=None)
+    side = result.shape[apart[0]]
+    parted = side < field.channels and side * step in result.stride()
+    return (
+        dataclasses.replace(field, axis=None) if parted else _sized(dataclasses.replace(field, axis=apart[0]), result)
+    )
+
+
+def _sized(field: Field, result: Tensor) -> Field:
+    """With as many channels as there are now."""
+    if field.axis is None or field.axis >= result.ndim:
+        return field
+    return dataclasses.replace(field, channels=result.shape[field.axis])
+
+
 def _reduce(args: tuple, result: Tensor, fields: Sequence[Field]) -> Field | None:
     """Over the channels alone each place stays by itself; over anything else all are seen."""
-    return _over(args[0], args[1] if len(args) > 1 else None, fields[0])
+    return _over(args[0], args[1] if len(args) > 1 else None, result, fields[0])
 
 
-def _over(given: Tensor, dims: Any, field: Field) -> Field:
+def _over(given: Tensor, dims: Any, result: Tensor, field: Field) -> Field:
     dims = range(given.ndim) if dims is None else [dims] if isinstance(dims, int) else dims
-    over = math.prod(given.shape[dim] for dim in dims)
-    return field if over == field.channels else see_all(field)
+    over = [dim % given.ndim for dim in dims]
+    if field.axis is None:  # then told by size
+        local = math.prod(given.shape[dim] for dim in over) == field.channels
+    else:
+        local = over == [field.axis]
+    axis = field.axis if result.ndim == given.ndim else None
+    return dataclasses.replace(field if local else see_all(field), axis=axis)
 
 
 def _linear(left: Tensor, result: Tensor, fields: Sequence[Field]) -> Field | None:
-    """A map of the channels leaves each place by itself; one of anything else, such as all tokens, sees all.
-
-    It is told by size, so that a network with as many channels as places may be taken for one that sees less.
-    """
+    """A map of the channels, the last axis, leaves each place by itself; one of anything else, as tokens, sees all."""
     field = join(fields)
     if field is None:
         return None
-    field = field if left.shape[-1] == field.channels and len(fields) == 1 else see_all(field)
-    return dataclasses.replace(field, channels=result.shape[-1])
+    last = left.ndim - 1
+    local = left.shape[last] == field.channels if field.axis is None else field.axis == last
+    field = field if local and len(fields) == 1 else see_all(field)
+    return dataclasses.replace(field, channels=result.shape[-1], axis=result.ndim - 1)
 
 
 def _attend(tokens: int, fields: Sequence[Field]) -> Field | None:
@@ -186,7 +227,14 @@ def _batched(left: Tensor, right: Tensor, result: Tensor, fields: Sequence[Field
 
 def _cat(args: tuple, result: Tensor, fields: Sequence[Field]) -> Field | None:
     field = join(fields)
-    return field and dataclasses.replace(field, channels=result.shape[1 if result.ndim == 4 else -1])
+    if field is not None and field.axis is None:
+        return dataclasses.replace(field, channels=result.shape[-1])
+    return field and _sized(field, result)
+
+
+def _rearrange(args: tuple, result: Tensor, fields: Sequence[Field]) -> Field | None:
+    field = join(fields)
+    return field and dataclasses.replace(field, axis=None)
 
 
 def _pad(args: tuple, result: Tensor, fields: Sequence[Field]) -> Field | None:
@@ -195,18 +243,33 @@ def _pad(args: tuple, result: Tensor, fields: Sequence[Field]) -> Field | None:
     if field.whole or len(amounts) > 4 or args[0].shape[-2:] != field.places:
         return field if field.whole else None
     left, top = amounts[0], amounts[2] if len(amounts) > 2 else 0
-    shift = top * field.stride[0], left * field.stride[1]
-    return dataclasses.replace(
-        field,
-        low=(field.low[0] - shift[0], field.low[1] - shift[1]),
-        high=(field.high[0] - shift[0], field.high[1] - shift[1]),
-        places=(result.shape[-2], result.shape[-1]),
-    )
+    moved = _moved(_moved(field, 0, -top * field.stride[0]), 1, -left * field.stride[1])
+    return dataclasses.replace(moved, places=_pair(result.shape[-2:]))
 
 
 def _slice(args: tuple, result: Tensor, fields: Sequence[Field]) -> Field | None:
-    step = args[4] if len(args) > 4 else 1
-    return fields[0] if step == 1 or fields[0].whole else None
+    """A part of a map begins at a later place, and may leave out some."""
+    field = fields[0]
+    given, dim, start, end, step = (*args, *(0, 0, None, 1)[len(args) - 1 :])[:5]
+    dim %= given.ndim
+    if field.whole or (given.ndim < 4 and step == 1) or dim == field.axis:
+        return _viewed(field, given, result)
+    if given.ndim != 4 or field.axis not in (1, 3) or dim == 0:
+        return None
+    axis = dim - 2 if field.axis == 1 else dim - 1  # of the map
+    first = slice(start, end, step).indices(given.shape[dim])[0]
+    moved = _moved(field, axis, first * field.stride[axis])
+    stride, places = list(field.stride), list(field.places)
+    stride[axis], places[axis] = stride[axis] * step, result.shape[dim]
+    return dataclasses.replace(moved, stride=_pair(stride), places=_pair(places))
+
+
+def _moved(field: Field, axis: int, pixels: int) -> Field:
+    """With its first place elsewhere on an axis of the map."""
+    low, high = list(field.low), list(field.high)
+    low[axis] += pixels
+    high[axis] += pixels
+    return dataclasses.replace(field, low=_pair(low), high=_pair(high))
 
 
 def _pair(value: Any) -> Pair:
@@ -224,12 +287,15 @@ _RULES: dict[str, Any] = {
     **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d"), _pool),
     **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool),
     **dict.fromkeys(_REDUCING, _reduce),
-    "linalg_vector_norm": lambda args, result, fields: _over(args[0], args[2] if len(args) > 2 else None, fields[0]),
+    "linalg_vector_norm": lambda args, result, fields: _over(
+        args[0], args[2] if len(args) > 2 else None, result, fields[0]
+    ),
     "mm": lambda args, result, fields: _linear(args[0], result, fields),
     "addmm": lambda args, result, fields: _linear(args[1], result, fields),
     "bmm": lambda args, result, fields: _batched(args[0], args[1], result, fields),
     "baddbmm": lambda args, result, fields: _batched(args[1], args[2], result, fields),
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
     "cat": _cat,
+    **dict.fromkeys(("stack", "repeat"), _rearrange),
     "slice": _slice,
 }

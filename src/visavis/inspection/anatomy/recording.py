@@ -21,9 +21,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from visavis.inspection.anatomy import shapes
-from visavis.inspection.anatomy.counting import Watching, macs_of, name_of
+from visavis.inspection.anatomy.counting import Watching, macs_of
 from visavis.inspection.anatomy.nodes import OUTSIDE, Node, link
-from visavis.inspection.anatomy.operations import CREATING, MOVING, PLAIN_NAMES
+from visavis.inspection.anatomy.operations import CREATING, MOVING, PLAIN_NAMES, is_view, name_of
 from visavis.inspection.anatomy.receptive_field import Field, follow
 
 
@@ -124,7 +124,7 @@ class Recorder:
         call = _Call(
             name=name,
             macs=macs_of(func, args, kwargs, result),
-            moves=func.is_view or name in MOVING,
+            moves=is_view(func) or name in MOVING,
             creates=name in CREATING,
             elementwise=torch.Tag.pointwise in func.tags,
             written=_written(func, args),

@@ -16,45 +16,66 @@ ARAUJO = "Araujo et al. 2019, Computing Receptive Fields of Convolutional Neural
 
 
 def receptive_field(tower: Tower) -> Rule | None:
-    """The field of the last map, and why the paper's ResNet-50 sees 483 pixels where this one sees 427."""
+    """The field of the last map, and why the paper's ResNet-50 sees 483 pixels where torchvision's sees 427."""
     local = [layer for layer in tower.root.walk() if layer.stride is not None]
     if not local:
         return None
-    here, gains = fields(tower)
-    moved = (
-        f" With each stage's stride on its first 1x1 convolution, as in the paper, it is {here + sum(gains)} = "
-        f"{' + '.join(map(str, (here, *gains)))}: the 3x3 behind it then works on places twice as far apart. Here, as "
-        "in torchvision and timm, the stride sits on the 3x3."
-    )
+    last = max(local, key=lambda layer: layer.receptive_field or 0)
     return Rule(
-        number=here,
+        number=last.receptive_field or 0,
         says="Pixels of the image's side that one place of the last map sees, along the widest of all ways to it."
-        + (moved if gains else ""),
+        + _elsewhere(last.receptive_field or 0, changes(local)),
         sum=_windows(local),
-        layers=(max(local, key=lambda layer: layer.receptive_field or 0).name,),
+        layers=(last.name,),
         source=ARAUJO,
     )
 
 
-def fields(tower: Tower) -> tuple[int, tuple[int, ...]]:
-    """The last map's receptive field in pixels, and by how much each stride adds to it on the 1x1 before its window.
+def changes(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """By how much each stage's stride would change the last map's field on the other of two neighbouring convolutions.
 
-    A window of k places that are j pixels apart adds (k - 1) j. If the stride s that it has is taken by the convolution
-    before it, its places are s j apart, and it adds (k - 1) j (s - 1) more; nothing behind it changes.
+    A window of k places that are j pixels apart adds (k - 1) j. If the stride s that it has is taken by the 1x1 before
+    it, its places are s j apart, and it adds (k - 1) j (s - 1) more; nothing behind it changes. The other way round it
+    is as much less.
+
+    Args:
+        layers: Those that have a stride, parents before children, in order of execution.
     """
-    seen = [layer.receptive_field for layer in tower.root.walk() if layer.stride is not None]
-    gains = tuple(gain for layer in tower.root.walk() if (gain := _gain(layer)))
-    return max(filter(None, seen), default=1), gains
+    found, before = [], 1
+    for layer in layers:
+        found.append(_change(layer, before))
+        before = (layer.stride or 1) if not layer.children else before
+    return tuple(filter(None, found))
 
 
-def _gain(block: Layer) -> int:
-    """What a bottleneck would see more if its stride sat on its first convolution."""
+def _change(block: Layer, before: int) -> int:
+    """Of a block that reads places `before` pixels apart."""
     windows = [child for child in block.children if is_weighted(child) and child.receptive_field and child.stride]
     for narrow, wide in pairwise(windows):
-        step = (wide.stride or 1) // (narrow.stride or 1)
-        if narrow.settings.startswith("1x1") and "stride" not in narrow.settings and step > 1:
-            return ((wide.receptive_field or 0) - (narrow.receptive_field or 0)) * (step - 1)
+        first, second = (narrow.stride or 1) // before, (wide.stride or 1) // (narrow.stride or 1)
+        reach = (wide.receptive_field or 0) - (narrow.receptive_field or 0)
+        if narrow.settings.startswith("1x1") and reach > 0:
+            if first == 1 and second > 1:
+                return reach * (second - 1)
+            if first > 1 and second == 1:
+                return reach // first - reach
     return 0
+
+
+def _elsewhere(here: int, moved: Sequence[int]) -> str:
+    """What the field would be with the strides where the paper has them, or where today's libraries do."""
+    if not moved:
+        return ""
+    other = f"it is {here + sum(moved)} = {here}" + "".join(f" {'+' if by > 0 else '-'} {abs(by)}" for by in moved)
+    if moved[0] > 0:
+        return (
+            f" With each stage's stride on its first 1x1 convolution, as in the paper, {other}: the 3x3 behind it then "
+            "works on places twice as far apart. Here, as in torchvision and timm, the stride sits on the 3x3."
+        )
+    return (
+        f" With each stage's stride on the 3x3 convolution, as in torchvision and timm, {other}: it then works on "
+        "places half as far apart. Here, as in the paper, the stride sits on the 1x1 before it."
+    )
 
 
 def _windows(layers: Sequence[Layer]) -> str:

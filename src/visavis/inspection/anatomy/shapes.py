@@ -12,17 +12,25 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 aten = torch.ops.aten
 
 
 def run(func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """`func(*args, **kwargs)`; for tensors of the meta device with the same shapes, dtypes and order in memory."""
+    """`func(*args, **kwargs)`; for tensors of the meta device with the same shapes, dtypes and order in memory.
+
+    A tensor with numbers that meets one without, such as a constant that a network makes for itself, is read as one
+    without.
+    """
     if func is aten.arange.default and _counts_on_meta(args, kwargs):
         return torch.empty(args[0], dtype=torch.long, device="meta")
     rule = _RULES.get(func)
     found = rule(*args) if rule is not None and _is_plain(args, kwargs, func in MIXED) else None
-    return func(*args, **kwargs) if found is None else found
+    if found is not None:
+        return found
+    args, kwargs = _without_numbers(func, args, kwargs)
+    return func(*args, **kwargs)
 
 
 def empty_like(tensor: Tensor) -> Tensor:
@@ -33,6 +41,16 @@ def empty_like(tensor: Tensor) -> Tensor:
         strides[axis] = step
         step *= max(tensor.shape[axis], 1)
     return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype, device="meta")
+
+
+def _without_numbers(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """The arguments, all on the meta device where one is; but what is written keeps its numbers, and torch refuses."""
+    tensors = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
+    meta = sum(tensor.is_meta for tensor in tensors)
+    written = func._schema.is_mutable and not (isinstance(args[0], Tensor) and args[0].is_meta)
+    if meta in (0, len(tensors)) or written:
+        return args, kwargs
+    return tree_map_only(Tensor, lambda one: one if one.is_meta else empty_like(one), (args, kwargs))
 
 
 def _counts_on_meta(args: tuple, kwargs: dict[str, Any]) -> bool:

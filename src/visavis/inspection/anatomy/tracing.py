@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from visavis.inspection.anatomy.counting import on_meta
+from visavis.inspection.anatomy.counting import images_for, on_meta
 from visavis.inspection.anatomy.nodes import Node
 from visavis.inspection.anatomy.receptive_field import field_of_image
 from visavis.inspection.anatomy.recording import Recorder
@@ -33,21 +33,29 @@ class Trace:
     """A module's layers.
 
     Attributes:
+        input_shape: Of what it was given, without the batch.
         root: All of it.
         failure: Why it could not be run, as an error said it; None where it ran.
     """
 
+    input_shape: Shape
     root: Layer
     failure: str | None = None
 
 
-def trace_images(module: nn.Module, image_size: int, channels: int = 3) -> Trace:
+def trace_images(module: nn.Module, image_size: int) -> Trace:
     """The layers of what images [batch, channels, image_size, image_size] pass through.
 
-    The module and its weights are not touched: a copy without numbers runs. Where that fails, as with control flow that
-    depends on numbers, or another input than the module takes, the modules and their parameters are all that is known.
+    The module and its weights are not touched: a copy without numbers runs. Images have three channels, or as many as
+    the module's first convolution reads where it takes no others. Where that fails, as with control flow that depends
+    on numbers, or another input than the module takes, the modules and their parameters are all that is known.
     """
-    return _trace(module, torch.empty(1, channels, image_size, image_size, device="meta"), "forward")
+    trace = _trace(module, images_for(module, image_size), "forward")
+    channels = next((inner.in_channels for inner in module.modules() if isinstance(inner, nn.Conv2d)), 3)
+    if trace.failure is None or channels == 3:
+        return trace
+    other = _trace(module, images_for(module, image_size, channels), "forward")
+    return other if other.failure is None else trace
 
 
 def trace_texts(module: nn.Module, context_length: int, method: str = "forward") -> Trace:
@@ -56,20 +64,17 @@ def trace_texts(module: nn.Module, context_length: int, method: str = "forward")
 
 
 def _trace(module: nn.Module, given: Tensor, method: str) -> Trace:
+    shape = tuple(given.shape[1:])
     try:
-        copied = on_meta(module)
-        if given.is_floating_point():
-            dtypes = [parameter.dtype for parameter in copied.parameters() if parameter.is_floating_point()]
-            given = given.to(dtypes[0] if dtypes else given.dtype)
-        recorder = Recorder(copied)
+        recorder = Recorder(on_meta(module))
         with sdpa_kernel(SDPBackend.MATH):  # in its plain form attention shows both of its products
             recorder.run(given, field_of_image(given.shape) if given.ndim == 4 else None, method)
         assert recorder.root is not None, "the module ran"
-        return Trace(root=_Building(recorder, whole=method == "forward").layer(recorder.root))
+        return Trace(input_shape=shape, root=_Building(recorder, whole=method == "forward").layer(recorder.root))
     except Exception as error:  # a foreign module can raise anything
         said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
         reason = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
-        return Trace(root=static_layer(module, "", set()), failure=reason)
+        return Trace(input_shape=shape, root=static_layer(module, "", set()), failure=reason)
 
 
 def static_layer(module: nn.Module, name: str, counted: set[int]) -> Layer:
@@ -158,7 +163,7 @@ class _Building:
             unknown=tuple(sorted(unknown)),
             runs=self.runs[node.path] if node.module is not None else 1,
             receptive_field=sight.side if sight else None,
-            stride=max(sight.stride) if sight and not sight.whole else None,
+            stride=sight.step if sight and not sight.whole else None,
             centre=sight.centre if sight and not sight.whole else None,
             children=() if atom else (*below, *idle),
             sources=tuple(node.sources),

@@ -33,9 +33,10 @@ class Layer:
         activation_bytes: Of its output for one image or text, in float32; None where it never ran.
         unknown: Operations within that compute something for which there is no counting rule.
         runs: How often it runs for one input.
-        receptive_field: Side in pixels of what a place of its output can see, None where that has no meaning.
-        stride: Pixels between neighbouring places of its output, likewise.
-        centre: Where, in pixels from the image's first, the centre of its first place lies, likewise.
+        receptive_field: Side in pixels of what a place of its output can see, None where that has no meaning; of a
+            window that is no square the longer side.
+        stride: Pixels between neighbouring places of its output along that side, likewise.
+        centre: Where, in pixels from the image's first, the centre of its first place lies along that side, likewise.
         children: What runs inside, in order; modules that never ran come last.
         sources: Names of the siblings whose outputs it reads, and INPUT for its parent's own input.
     """
