@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from visavis.data.in_order import in_batches, in_order
 from visavis.engine.adapters import find_adapter
@@ -115,6 +116,10 @@ class Encoder:
         self._wanted_engine = engine
         self._engine: Engine | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the engine, which belongs to a process: another one opens its own."""
+        return {**self.__dict__, "_engine": None}
+
     @property
     def has_text(self) -> bool:
         """Whether there is a text tower."""
@@ -161,6 +166,15 @@ class Encoder:
     def trace_pixels(self, pixels: Tensor) -> Tensor:
         """`encode_pixels` by PyTorch and within autograd's graph, for gradients with respect to what layers put out."""
         return self._encode_image(pixels.contiguous(memory_format=torch.channels_last))
+
+    def image_copy(self) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+        """The image tower in modules of its own, which share these weights, and what `trace_pixels` does with them.
+
+        Modules of the copy can be changed, and its parameters replaced, without changing this network.
+        """
+        shared = {id(tensor): tensor for tensor in (*self.model.parameters(), *self.model.buffers())}
+        tower, encode = copy.deepcopy((self.image_tower, self._encode_image), shared)
+        return tower, encode
 
     def encode_images(self, images: Iterable[ImageLike], batch_size: int = 32, normalize: bool = False) -> np.ndarray:
         """Images as vectors, in order.

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from visavis.inspection.anatomy.anatomy import inspect
 from visavis.progress import ShowProgress
 
 if TYPE_CHECKING:
     from visavis.engine.encoder import Encoder
+    from visavis.inspection.sight.measure import Pictures
     from visavis.inspection.sight.records import Sight, Similarity
 
 MOST_IMAGES = 1000  # of a data set that are looked at, spread evenly over it
@@ -73,25 +73,32 @@ def _measure(
     from visavis.inspection.sight.cka import LEAST_IMAGES, compare_all
     from visavis.inspection.sight.measure import measure
 
-    samples, labels, said = _samples(data, image, progress)
+    pictures = _pictures(data, image, progress)
     encoders: list[Encoder] = [load(name) for name in names]
-    sights = [dataclasses.replace(measure(encoder, samples, labels, progress), data=said) for encoder in encoders]
-    if len(samples) < LEAST_IMAGES:
+    sights = [measure(encoder, pictures, progress) for encoder in encoders]
+    if len(pictures.samples) < LEAST_IMAGES:
         return sights, []
     pairs = list(combinations_with_replacement(range(len(encoders)), 2))
     similarities = compare_all(
-        encoders, pairs, samples, BATCH_SIZE, SEED, lambda done, total: progress("comparing layers", done, total)
+        encoders,
+        pairs,
+        pictures.samples,
+        BATCH_SIZE,
+        SEED,
+        lambda done, total: progress("comparing layers", done, total),
     )
     return sights, similarities
 
 
-def _samples(data: str | None, image: Path | None, progress: ShowProgress) -> tuple[list[Any], list[str] | None, str]:
-    """Paths or pictures, the chosen one first, their labels where all have one, and what they are called."""
+def _pictures(data: str | None, image: Path | None, progress: ShowProgress) -> Pictures:
+    """What to measure on: at most `MOST_IMAGES` of the data, with labels where all have one."""
     from visavis.engine.pictures import as_picture, read_picture
+    from visavis.inspection.sight.measure import Pictures
 
-    first: list[Any] = [as_picture(image)] if image is not None else []  # says now if it cannot be read
+    shown = as_picture(image) if image is not None else None  # says now if it cannot be read
     if data is None:
-        return first, None, str(image)
+        assert shown is not None, "the caller has one of both"
+        return Pictures(name=str(image), samples=[shown], shown=shown)
     from visavis.data.read import read_dataset
 
     dataset = read_dataset(data, lambda done, total: progress("checking images", done, total))
@@ -99,5 +106,11 @@ def _samples(data: str | None, image: Path | None, progress: ShowProgress) -> tu
     chosen = dataset.samples[::every]
     pictures = [sample.path if sample.path is not None else read_picture(sample) for sample in chosen]
     labels = [sample.label for sample in chosen if sample.label is not None]
-    complete = labels if len(labels) == len(chosen) and not first else None
-    return [*first, *pictures], complete, dataset.name
+    complete = labels if len(labels) == len(chosen) else None
+    return Pictures(
+        name=dataset.name,
+        samples=pictures,
+        shown=shown or pictures[0],
+        labels=complete,
+        templates=dataset.templates,
+    )

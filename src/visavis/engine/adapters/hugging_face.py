@@ -208,7 +208,7 @@ def _image_tower(model: Any, random: frozenset[str], image_size: int) -> ImageTo
     known = [key for key in READINGS if output.get(key) is not None and (pools or key != "pooler_output")]
     reading = known[0] if known else ""
     words = f"mean of {reading}" if reading == "last_hidden_state" else reading
-    return ImageTower(module=model, encode=lambda images: _pooled(network(images), reading), reading=words)
+    return ImageTower(module=model, encode=partial(_read, network, reading), reading=words)
 
 
 def _classifier(model: Any) -> nn.Linear | None:
@@ -242,9 +242,11 @@ class _ImagesOfPair(nn.Module):
         return self.visual_projection(self.vision_model(pixel_values=images).pooler_output)
 
 
-def _pooled(output: Any, reading: str) -> Tensor:
+def _read(network: nn.Module, reading: str, images: Tensor) -> Tensor:
     """One vector an image: what is pooled already, else the mean over places."""
-    values = output[reading]  # [batch, embed_dim], [batch, embed_dim, 1, 1], [batch, places, embed_dim] or maps
+    values = network(images)[
+        reading
+    ]  # [batch, embed_dim], [batch, embed_dim, 1, 1], [batch, places, embed_dim] or maps
     if reading != "last_hidden_state":
         return values.flatten(1)
     return values.mean(dim=1) if values.ndim == 3 else values.flatten(2).mean(dim=2)

@@ -5,6 +5,7 @@ A name is timm's own: "resnet50.a1_in1k", "resnet50" for its default tag, "hf-hu
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,7 @@ def open_parts(name: str, weights: str | None, seed: int) -> Parts:
         model = settled(timm.create_model(name, pretrained=weights is not None))
         config = timm.data.resolve_model_data_config(model)
     preprocess = preprocess_of(full, lambda: timm_preprocess(config))
-
-    def encode(images: Tensor) -> Tensor:
-        return model.forward_head(model.forward_features(images), pre_logits=True)
-
+    encode = partial(_encode, model)
     embed_dim = try_out(full, encode, preprocess.image_size)
     known = model.pretrained_cfg
     architecture, tag = known.get("architecture") or name.partition(".")[0], known.get("tag") or ""
@@ -79,6 +77,11 @@ def open_parts(name: str, weights: str | None, seed: int) -> Parts:
         class_names=_class_names(model, tag) if weights and training == "supervised" else None,
         about=about,
     )
+
+
+def _encode(model: Any, images: Tensor) -> Tensor:
+    """What the classifier reads, [batch, embed_dim]."""
+    return model.forward_head(model.forward_features(images), pre_logits=True)
 
 
 def _check_name(timm: Any, name: str, weights: str | None) -> None:

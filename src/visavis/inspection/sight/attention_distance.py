@@ -8,7 +8,6 @@ has no distance; a query's weights on patches are scaled to the sum 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from visavis.engine.encoder import Encoder
 from visavis.inspection.explain.attention import RecordedAttention
+from visavis.inspection.sight.records import AttentionMaps
 from visavis.inspection.sight.taps import running, split_tokens
 
 
@@ -28,8 +28,7 @@ class HeardLayer:
         entropy: Sum over images of each head's mean entropy in nats, [heads].
         distance: Sum over images of each head's mean distance in pixels, [heads]; None where queries are no patches.
         images: How many have passed.
-        first: Of the first image, the weights of what asks for the whole image on each patch, [heads, rows, columns]:
-            the class token, or attention pooling's one query; the mean of all queries where there is neither.
+        first: Of the first image, the weights of what asks for the whole image on each patch, [heads, rows, columns].
     """
 
     layer: str
@@ -52,18 +51,38 @@ class Heard:
     unplaced: list[str] = field(default_factory=list)
 
 
-def hear_attention(encoder: Encoder, batches: Iterable[Tensor]) -> Heard:
-    """Distances, entropies and the first image's maps of all layers that call PyTorch's fused attention.
+def hear_attention(encoder: Encoder, pixels: Tensor, heard: Heard) -> None:
+    """Adds distances and entropies of one batch, in all layers that call PyTorch's fused attention.
 
     Args:
         encoder: The network.
-        batches: Preprocessed images, [batch, 3, side, side] each.
+        pixels: Preprocessed images [batch, 3, side, side].
+        heard: What earlier batches of the same network gave.
+    """
+    with running(encoder.image_tower) as stack, _Hearing(heard, len(pixels), pixels.shape[-1], stack):
+        encoder.encode_pixels(pixels)
+
+
+def attention_maps(encoder: Encoder, pixels: Tensor) -> AttentionMaps | None:
+    """Where what asks for the whole image looks in one preprocessed image [3, side, side], in layers of one shape.
+
+    That is the class token, or attention pooling's one query, or the mean over all queries where there is neither. Of
+    layers with other heads or patches than the last one there are no maps; None without attention.
     """
     heard = Heard()
-    for pixels in batches:
-        with running(encoder.image_tower) as stack, _Hearing(heard, len(pixels), pixels.shape[-1], stack):
-            encoder.encode_pixels(pixels)
-    return heard
+    hear_attention(encoder, pixels[None], heard)
+    if not heard.layers:
+        return None
+    shape = heard.layers[-1].first.shape
+    found = [one for one in heard.layers if one.first.shape == shape]
+    return AttentionMaps(
+        layers=tuple(one.layer for one in found), maps=torch.stack([one.first for one in found]).numpy()
+    )
+
+
+def heads_of(heard: Heard) -> list[tuple[str, int]]:
+    """Names of the attention layers, and how many heads each has."""
+    return [(one.layer, len(one.entropy)) for one in heard.layers]
 
 
 def distances(weights: Tensor, side: float) -> Tensor:

@@ -11,7 +11,7 @@ a pixel belongs to the field if its gradient is at least 1 - 95.45% of the highe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,24 +20,32 @@ from visavis.engine.encoder import Encoder
 from visavis.inspection.sight.taps import Tap, as_grid, listen
 
 SHARE = 1 - 0.9545  # of the highest gradient; two standard deviations of a Gaussian
+SEED = 0  # of the random combinations
 
 
-def effective_fields(encoder: Encoder, taps: Sequence[Tap], pixels: Tensor, seed: int = 0) -> Tensor:
+def effective_fields(
+    encoder: Encoder,
+    taps: Sequence[Tap],
+    pixels: Tensor,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Tensor:
     """The root mean square gradient of each layer's middle place with respect to each pixel.
 
     Args:
         encoder: The network.
         taps: Layers of it.
         pixels: Preprocessed images [images, 3, side, side].
-        seed: Of the random combinations.
+        progress: Called with images done and images in all.
 
     Returns:
         float64 [taps, side, side], over images, channels of the place and colours; a layer through which no gradient
         runs is NaN.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(SEED)
     power = torch.zeros(len(taps), *pixels.shape[2:], dtype=torch.float64)
-    for image in pixels.split(1):  # one at a time: the graph of a large network holds gigabytes for many
+    for number, image in enumerate(
+        pixels.split(1)
+    ):  # one at a time: the graph of a large network holds gigabytes for many
         given = image.clone().requires_grad_()
         scores: dict[int, Tensor] = {}
 
@@ -56,6 +64,7 @@ def effective_fields(encoder: Encoder, taps: Sequence[Tap], pixels: Tensor, seed
                 continue
             (gradient,) = torch.autograd.grad(score, given, retain_graph=True)
             power[at] += gradient[0].double().square().sum(dim=0)
+        progress(number + 1, len(pixels))
     return (power / len(pixels)).sqrt()
 
 
