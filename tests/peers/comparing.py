@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from visavis.engine.encoder import Encoder
 from visavis.models.text import TextConfig
 from visavis.zoo.tokenizer import Tokenizer
 
@@ -53,6 +54,29 @@ def assert_close(ours: Tensor, theirs: Tensor) -> float:
     assert gap <= TOLERANCE
     assert nn.functional.cosine_similarity(ours.double(), theirs.double()).min() >= LEAST_COSINE
     return gap
+
+
+def clip_gap(encoder: Encoder, peer: nn.Module) -> float:
+    """Image features, text features, logits and logit scale of a CLIP by OpenAI's interface; the largest difference."""
+    images, texts = pictures(2, encoder.image_size), tokens(encoder.model.config.text)
+    with torch.inference_mode():
+        image_features, text_features = peer.encode_image(images), peer.encode_text(texts)
+        assert encoder.logit_scale == float(peer.logit_scale.exp())
+        unit = nn.functional.normalize
+        logits = peer.logit_scale.exp() * unit(image_features, dim=-1) @ unit(text_features, dim=-1).T
+        return max(
+            assert_close(encoder.model.encode_image(images), image_features),
+            assert_close(encoder.model.encode_text(texts), text_features),
+            assert_close(encoder.model(images, texts), logits),
+        )
+
+
+def classifier_gap(encoder: Encoder, peer: nn.Module) -> float:
+    """The difference of a supervised network's scores."""
+    images = pictures(2, encoder.image_size)
+    with torch.inference_mode():
+        scores = peer(images)
+        return assert_close(encoder.model(images), scores if isinstance(scores, Tensor) else scores.logits)
 
 
 def relative_gap(values: Tensor, reference: Tensor) -> float:

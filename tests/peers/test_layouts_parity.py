@@ -9,7 +9,6 @@ import dataclasses
 import json
 import sys
 import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,33 +52,13 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path, openai_model_module: t
     return SAVERS[request.param](tmp_path / "saved", openai_model_module)
 
 
-@pytest.fixture(scope="module")
-def gaps():
-    """The largest differences, by what was compared; printed at the end."""
-    largest: dict[str, float] = {}
-    yield largest
-    print("\nlargest difference as a fraction of the output's scale")
-    for what, gap in sorted(largest.items()):
-        print(f"{what:24} {gap:.1e}")
-
-
-@pytest.fixture
-def told(gaps: dict[str, float]) -> Callable[[str, float], None]:
-    """Remembers a difference for the table."""
-
-    def tell(what: str, gap: float) -> None:
-        gaps[what] = max(gap, gaps.get(what, 0))
-
-    return tell
-
-
-def test_files_are_read_exactly(saved, told):
+def test_files_are_read_exactly(saved, tell):
     layout = find_layout(saved.tensors)
     assert layout.name == saved.layout
     config = read_config(layout, saved.tensors, saved.sidecar, config=saved.named)
     assert config == saved.config
     state = to_visavis(layout, saved.tensors, config)
-    told(layout.name, compare_outputs(filled(config, state), saved.peer))
+    tell("small networks", layout.name, "its own", compare_outputs(filled(config, state), saved.peer))
     back = from_visavis(layout, state, config)
     assert set(saved.tensors) == back.keys() | saved.dropped
     for name, tensor in back.items():
@@ -87,7 +66,7 @@ def test_files_are_read_exactly(saved, told):
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated:FutureWarning")  # OpenAI's loader tries it first
-def test_what_is_written_is_read_by_its_peers(saved, tmp_path, told):
+def test_what_is_written_is_read_by_its_peers(saved, tmp_path, tell):
     """By all that have the network, each with its own loader. OpenAI's halves the precision, so it is halved before."""
     state = to_visavis(find_layout(saved.tensors), saved.tensors, saved.config)
     state = {name: tensor.half().float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
@@ -102,7 +81,7 @@ def test_what_is_written_is_read_by_its_peers(saved, tmp_path, told):
         if any("layer norms" in note for note in written.notes):  # it cannot be told the eps, so only loads
             assert saved.config.eps == 1e-12
         else:
-            told(f"written for {target}", compare_outputs(ours, peer))
+            tell("small networks", "written by visavis", target, compare_outputs(ours, peer))
     assert targets
 
 

@@ -1,7 +1,6 @@
-"""Full-size networks, written by the live peers in their own formats, opened by `visavis.load`: the same outputs.
+"""Every format that weights are published in, written by a live peer at full size, opened by `visavis.load`.
 
-One row a file: model, format, peer, the largest difference of any output as a fraction of the output's scale. The table
-is printed when all are known.
+Which architectures there are is the matter of test_every_architecture.py.
 """
 
 from __future__ import annotations
@@ -10,52 +9,42 @@ import json
 import warnings
 from pathlib import Path
 
+import numpy as np
 import open_clip
 import pytest
 import timm
 import torch
 import torchvision
 import transformers
-from comparing import assert_close, pictures, randomised, tokens
+from comparing import assert_close, classifier_gap, clip_gap, pictures, randomised, tokens
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from transformers.utils import logging
 
-from visavis.engine.encoder import Encoder, load
-
-IMAGES = 2
-TABLE: list[tuple[str, str, str, float]] = []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def printed(pytestconfig):
-    """The table, past pytest's capture."""
-    yield
-    terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
-    terminal.write_line(f"\n{'model':<26} {'format':<34} {'peer':<14} max difference")
-    for model, kind, peer, gap in TABLE:
-        terminal.write_line(f"{model:<26} {kind:<34} {peer:<14} {gap:.1e}")
+from visavis.engine.encoder import load
+from visavis.zoo.architectures import find_config
+from visavis.zoo.layouts.names import from_visavis, to_visavis
+from visavis.zoo.layouts.tables import LAYOUTS
 
 
-@pytest.mark.parametrize("name", ["RN50", "ViT-B-32", "ViT-B-16"])
-def test_openais_torchscript(openai_model_module, name, tmp_path):
+@pytest.mark.parametrize("name", ["RN50", "RN50x4", "ViT-B-32", "ViT-B-16", "ViT-L-14"])
+def test_openais_torchscript(openai_model_module, name, tmp_path, tell):
     # OpenAI publishes traced archives in half precision; its own build_model makes the network from their state
-    reference = open_clip.create_model(f"{name}-quickgelu")
-    randomised(reference)
-    state = {key: value for key, value in reference.state_dict().items() if key != "attn_mask"}
-    peer = openai_model_module.build_model(state).eval()  # rounds weights to half precision
+    reference = randomised(open_clip.CLIP(**open_clip.get_model_config(f"{name}-quickgelu"))).half()
+    context_length, state = reference.context_length, reference.state_dict()
+    peer = openai_model_module.build_model({key: value for key, value in state.items() if key != "attn_mask"}).eval()
     path = tmp_path / "clip.pt"
-    save_openai_like_archive(peer, reference.context_length, path)
+    save_openai_like_archive(peer, context_length, path)
     encoder = load(path)
     assert encoder.about["format"] == "openai in torchscript"
-    compare_clip(encoder, peer.float(), "TorchScript, half precision", "OpenAI CLIP", name)
+    tell(name, "TorchScript, half precision", "OpenAI CLIP", clip_gap(encoder, peer.float()))
 
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [("RN50-quickgelu", ".pt"), ("RN101", ".safetensors"), ("ViT-B-32", ".bin"), ("ViT-B-16-plus-240", ".safetensors")],
 )
-def test_open_clips_files(name, suffix, tmp_path):
+def test_open_clips_files(name, suffix, tmp_path, tell):
     peer = randomised(open_clip.create_model(name))
     path = tmp_path / f"weights{suffix}"
     state = peer.state_dict()
@@ -66,10 +55,10 @@ def test_open_clips_files(name, suffix, tmp_path):
         torch.save({"epoch": 3, "name": "run", "state_dict": wrapped, "optimizer": {"state": {}}}, path)
     else:
         torch.save(state, path)
-    compare_clip(load(f"{path}::{name}"), peer, f"{suffix}, named", "open_clip", name)
+    tell(name, f"{suffix}, named", "open_clip", clip_gap(load(f"{path}::{name}"), peer))
 
 
-def test_open_clips_folder(tmp_path):
+def test_open_clips_folder(tmp_path, tell):
     peer = randomised(open_clip.create_model("ViT-B-32-quickgelu"))
     config = {
         "model_cfg": open_clip.get_model_config("ViT-B-32-quickgelu"),
@@ -81,25 +70,63 @@ def test_open_clips_folder(tmp_path):
     )
     encoder = load(tmp_path)
     assert encoder.preprocessing.mean == (0.5, 0.5, 0.5)
-    compare_clip(encoder, peer, "folder", "open_clip", "ViT-B-32-quickgelu")
+    tell("ViT-B-32-quickgelu", "open_clip's folder", "open_clip", clip_gap(encoder, peer))
 
 
-def test_hugging_faces_clip(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "visual", "text", "embed_dim"),
+    [
+        ("ViT-B-32", {}, {}, 512),  # transformers' defaults
+        (
+            "ViT-L-14",
+            {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+            | {"patch_size": 14},
+            {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
+            768,
+        ),
+    ],
+)
+def test_hugging_faces_clip(name, visual, text, embed_dim, tmp_path, tell):
     logging.set_verbosity_error()
-    peer = randomised(transformers.CLIPModel(transformers.CLIPConfig()))  # its defaults are ViT-B/32
+    described = transformers.CLIPConfig(vision_config=visual, text_config=text, projection_dim=embed_dim)
+    peer = randomised(transformers.CLIPModel(described))
     peer.save_pretrained(tmp_path)
-    preprocessor = {"crop_size": 224, "size": {"shortest_edge": 224}, "do_center_crop": True, "resample": 3}
-    mean_std = {"image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**preprocessor, **mean_std}))
+    transformers.CLIPImageProcessorPil().save_pretrained(tmp_path)
     encoder = load(tmp_path)
-    images, texts = pictures(IMAGES, 224), tokens(encoder.model.config.text)
+    images, texts = pictures(2, 224), tokens(encoder.model.config.text)
     with torch.inference_mode():
-        gaps = [
+        assert encoder.logit_scale == float(peer.logit_scale.exp())
+        gap = max(
             assert_close(encoder.model.encode_image(images), peer.get_image_features(images).pooler_output),
             assert_close(encoder.model.encode_text(texts), peer.get_text_features(texts).pooler_output),
             assert_close(encoder.model(images, texts), peer(input_ids=texts, pixel_values=images).logits_per_image),
-        ]
-    TABLE.append(("ViT-B-32", "folder", "transformers", max(gaps)))
+        )
+    tell(name, "Hugging Face's folder", "transformers", gap)
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "processor"),
+    [
+        (
+            "resnet50",
+            lambda: transformers.ResNetForImageClassification(transformers.ResNetConfig(num_labels=1000)),
+            transformers.ConvNextImageProcessorPil,
+        ),
+        (
+            "vit_base_patch16_224",
+            lambda: transformers.ViTForImageClassification(transformers.ViTConfig(num_labels=1000)),
+            transformers.ViTImageProcessorPil,
+        ),
+    ],
+)
+def test_hugging_faces_classifiers(name, network, processor, tmp_path, tell):
+    """Transformers' defaults are ResNet-50 and ViT-B/16."""
+    peer = randomised(network())
+    peer.save_pretrained(tmp_path)
+    processor().save_pretrained(tmp_path)
+    encoder = load(tmp_path)
+    assert encoder.model.config == find_config(name) or encoder.model.config.eps == 1e-12
+    tell(name, "Hugging Face's folder", "transformers", classifier_gap(encoder, peer))
 
 
 @pytest.mark.parametrize(
@@ -112,51 +139,39 @@ def test_hugging_faces_clip(tmp_path):
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_torchvisions_files(name, published, make, zipped, tmp_path):
+def test_torchvisions_files(name, published, make, zipped, tmp_path, tell):
     peer = randomised(make())
     path = tmp_path / "weights.pth"
     torch.save(peer.state_dict(), path, _use_new_zipfile_serialization=zipped)
-    compare_classifier(
-        load(f"{path}::{published}"), peer, f".pth, {'zip' if zipped else 'legacy'}", "torchvision", name
-    )
+    kind = f".pth, {'zip' if zipped else 'legacy'}, named"
+    tell(name, kind, "torchvision", classifier_gap(load(f"{path}::{published}"), peer))
 
 
 @pytest.mark.parametrize(
     "name", ["resnet18.a1_in1k", "vit_base_patch16_224.augreg_in21k_ft_in1k", "deit_small_patch16_224.fb_in1k"]
 )
-def test_timms_folders(name, tmp_path):
+def test_timms_folders(name, tmp_path, tell):
     peer = randomised(timm.create_model(name, pretrained=False))
     timm.models.save_for_hf(peer, tmp_path)
     encoder = load(tmp_path)
     data = timm.data.resolve_model_data_config(peer)
     assert encoder.preprocessing.mean == tuple(data["mean"])
     assert encoder.preprocessing.interpolation == data["interpolation"]
-    compare_classifier(encoder, peer, "folder", "timm", name.partition(".")[0])
+    tell(name.partition(".")[0], "timm's folder", "timm", classifier_gap(encoder, peer))
 
 
-def compare_clip(encoder: Encoder, peer: nn.Module, kind: str, library: str, name: str) -> None:
-    """Image features, text features, logits and logit scale."""
-    images, texts = pictures(IMAGES, encoder.image_size), tokens(encoder.model.config.text)
-    with torch.inference_mode():
-        gaps = [
-            assert_close(encoder.model.encode_image(images), peer.encode_image(images)),
-            assert_close(encoder.model.encode_text(texts), peer.encode_text(texts)),
-            assert_close(encoder.model(images, texts), logits_of(peer, images, texts)),
-        ]
-    assert encoder.logit_scale == pytest.approx(float(peer.logit_scale.detach().exp()), rel=1e-6)
-    TABLE.append((name, kind, library, max(gaps)))
-
-
-def logits_of(peer: nn.Module, images: Tensor, texts: Tensor) -> Tensor:
-    image_features = nn.functional.normalize(peer.encode_image(images), dim=-1)
-    return peer.logit_scale.exp() * image_features @ nn.functional.normalize(peer.encode_text(texts), dim=-1).T
-
-
-def compare_classifier(encoder: Encoder, peer: nn.Module, kind: str, library: str, name: str) -> None:
-    images = pictures(IMAGES, encoder.image_size)
-    with torch.inference_mode():
-        gap = assert_close(encoder.model(images), peer(images))
-    TABLE.append((name, kind, library, gap))
+def test_big_visions_arrays(tmp_path, tell):
+    """No living library writes them; timm's own reader says what they mean."""
+    name = "vit_base_patch32_224"
+    theirs = randomised(timm.create_model(name)).state_dict()
+    config = find_config(name)
+    arrays = from_visavis(LAYOUTS["npz-vit"], to_visavis(LAYOUTS["timm-vit"], theirs, config), config)
+    path = tmp_path / "weights.npz"
+    np.savez(path, **{key: tensor.numpy() for key, tensor in arrays.items()})
+    peer = timm.create_model(name).eval()
+    peer.load_pretrained(str(path))
+    encoder = load(f"{path}::{name}.augreg_in21k_ft_in1k")
+    tell(name, ".npz, named", "timm", classifier_gap(encoder, peer))
 
 
 def save_openai_like_archive(peer: nn.Module, context_length: int, path: Path) -> None:
