@@ -14,19 +14,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_anatomies import HOSTILE, LONG, foreign, resnet, sight, similarity, vit
+from made_layers import layer
 from PIL import Image
 
 from visavis.errors import VisavisError
 from visavis.inspection.anatomy.anatomy import Anatomy
+from visavis.inspection.anatomy.tree import Rule
 from visavis.inspection.sight.records import Sight, Similarity
 from visavis.report.anatomy import render_page, to_json, write_page
 from visavis.report.anatomy.columns import columns_of, drawn_layers
-from visavis.report.anatomy.findings import lead
+from visavis.report.anatomy.findings import growth_title, lead, view_title
 from visavis.report.anatomy.kinds import explain
 from visavis.report.anatomy.rasters import attention_sheet, colours, columns_for, position_sheet
 from visavis.report.anatomy.reach import growth_chart, reach_chart, theoretical
-from visavis.report.anatomy.record import DIGITS, crossings
+from visavis.report.anatomy.record import DIGITS, crossings, halves
 from visavis.report.anatomy.sights import short_layer
+from visavis.report.anatomy.sums import sum_of
+from visavis.report.anatomy.tally import tally_of
 from visavis.report.drawing import network_svg
 
 
@@ -98,11 +102,12 @@ def test_every_layer_stands_on_the_page_with_its_shape(page: str, networks: list
     text = "".join(read(page).texts)
     for network in networks:
         for tower in network.towers:
-            for layer in tower.root.walk():
-                if layer.name and any(layer.name.startswith(name) for part in tower.parts for name in part.layers):
-                    assert layer.kind in text
-                    assert layer.settings in text
-    assert text.count("12 heads of 64") >= 3 + 2  # one for each block of both towers
+            for one in tower.root.walk():
+                if one.name and any(one.name.startswith(name) for part in tower.parts for name in part.layers):
+                    assert one.kind in text
+                    assert one.settings in text
+    assert text.count("12 heads of 64") >= 1 + 1  # blocks that are alike are one line, in each tower
+    assert "3 ×" in text
     assert "not counted: einsum <b>" in text
     assert "MACs unknown" in text
 
@@ -226,8 +231,18 @@ def test_crossing_by_hand() -> None:
     assert [(line.model, line.kind) for line in chart.lines] == [
         ("resnet-like", "macs"), ("vit-like", "macs"), ("vit-like", "attention_macs")
     ]  # fmt: skip
-    assert len(chart.marks) == 1
+    assert len(chart.marks) == 2
     assert growth_chart([foreign()]) is None
+    # s^3 / 10 is half of 10 s^2 + s^3 / 10 at s = 100, between the counted 64 and 128.
+    ((name, size, macs),) = halves([resnet(), vit()])
+    assert name == "vit-like"
+    assert size == pytest.approx(100, rel=0.03)
+    assert macs == pytest.approx(20 * size**2, rel=0.06)
+    # 16 times the side: 256 times the pixels, and 10 s^2 + s^3 / 10 from 67,174 to 117,859,942.
+    assert growth_title([resnet(), vit()]) == (
+        "From 64 to 1,024 pixels a side, 256 times the pixels cost resnet-like 256 times as much and vit-like 1,755"
+    )
+    assert growth_title([foreign()]) == "What a larger image costs"
 
 
 def test_reach_from_arithmetic_and_from_measurement() -> None:
@@ -252,9 +267,63 @@ def test_reach_from_arithmetic_and_from_measurement() -> None:
 
 def test_the_lead_says_how_each_family_comes_to_see_all() -> None:
     convolution, attention, other = lead([resnet(), vit(), foreign()])
-    assert "resnet-like from 56×56 places to 28×28, the last with a view of 99 pixels" in convolution
-    assert "vit-like has 50 of them in 3 blocks" in attention
+    assert "resnet-like from 35 to 99 pixels" in convolution
+    assert "50 tokens and 3 blocks in vit-like" in attention
     assert "foreign" in other
+
+
+def test_the_title_says_at_which_depth_the_whole_image_is_in_view() -> None:
+    # vit-like's attention follows two of its sixteen weighted layers: the patches and the products of the first block.
+    steps = theoretical(vit().towers[0])
+    share = next(step.depth for step in steps if step.pixels >= 224)
+    assert view_title([resnet(), vit()]) == f"The whole image in view: vit-like after {100 * share:.0f}% of the layers"
+    assert view_title([foreign()]) == "How far each network sees"
+
+
+def test_views_of_blocks_widen_and_attention_sees_all() -> None:
+    (column,) = columns_of(resnet())
+    views = {piece.part.title: piece.views for pieces in column.regions.values() for piece in pieces}
+    assert views == {
+        "Stem": (7,), "Stage 1": (35,), "Stage 2": (35, 99), "Average pooling": (), "Head": ()
+    }  # fmt: skip
+    image, text = columns_of(vit())
+    assert image.regions["stage"][0].views == (224, 224, 224)
+    assert image.patches == 7
+    assert text.regions["stage"][0].views == ()
+    assert text.patches == 0
+
+
+def test_sums_by_hand() -> None:
+    # 3 x 3 x 64 x 64 weights at each of 56 x 56 places.
+    conv = layer("c", "Conv2d", (64, 56, 56), params=36864, macs=36864 * 3136)
+    assert sum_of(conv) == "36,864 weights × 56×56 places = 115,605,504 MACs"
+    biased = layer("l", "Linear", (50, 3072), params=768 * 3072 + 3072, macs=768 * 3072 * 50)
+    assert sum_of(biased) == "2,359,296 weights × 50 tokens = 117,964,800 MACs"
+    head = layer("h", "Linear", (1000,), params=2_049_000, macs=2_048_000)
+    assert sum_of(head) == "2,048,000 weights, each used once = 2,048,000 MACs"
+    said = "12 heads of 64, 50 x 50 places"
+    attention = layer("a", "scaled_dot_product_attention", (12, 50, 64), settings=said, macs=2 * 12 * 64 * 50 * 50)
+    assert sum_of(attention).endswith("= 3,840,000 MACs")
+    # Nothing is said where the sum would not hold.
+    assert sum_of(replace(attention, macs=1)) == ""
+    assert sum_of(replace(conv, macs=36864 * 3136 + 1)) == ""
+    assert sum_of(replace(conv, params=100)) == ""
+    assert sum_of(replace(conv, macs=None)) == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "groups"),
+    [
+        (50, "1 + 3 x 16 + 1", [(1, 1, 0), (16, 3, 1), (1, 1, 2)]),
+        (53, "1 + 3 × 16 + 4", [(1, 1, 0), (16, 3, 1), (1, 4, 2)]),
+        (12, "12", []),
+        (51, "1 + 3 x 16 + 1", []),  # the sum is not the number
+        (2176, "32 x sqrt(7,077,888 / (2 x 768))", []),
+        (427, "1 + 6 x 1 + 2 x 2 + 416", []),  # too many to be counted
+    ],
+)
+def test_tallies_by_hand(number: int, said: str, groups: list[tuple[int, int, int]]) -> None:
+    assert tally_of(Rule(number=number, says="", sum=said, layers=(), source="")) == groups
 
 
 def test_kinds_are_explained() -> None:

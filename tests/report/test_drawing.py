@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_layers import bottleneck, layer, transformer_block
 
+from visavis.inspection.anatomy.anatomy import inspect
 from visavis.inspection.anatomy.tree import INPUT, Layer
-from visavis.report.drawing import block_svg
+from visavis.report.drawing import block_svg, drawing_style
 from visavis.report.drawing.block import path
 from visavis.report.drawing.graph import IDLE, Graph, graph_of
 from visavis.report.drawing.layout import Box, Layout, Point, place
-from visavis.report.drawing.network import plate_of
+from visavis.report.drawing.network import cut_into, plate_of
 from visavis.report.drawing.text import fit, shape_text, text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -80,6 +81,49 @@ def test_every_text_of_a_layer_stands_in_its_drawing() -> None:
     said = "".join(ET.fromstring(block_svg(bottleneck())).itertext())
     for text in ("1×1, 256 to 512, stride 2", "128×28×28", "147", "BatchNorm2d", "512×28×28", "Conv2d", "ReLU", "256"):
         assert text in said
+
+
+def test_a_repeated_block_stands_on_a_panel_with_its_number() -> None:
+    single, many = (ET.fromstring(block_svg(transformer_block(), times)) for times in (1, 12))
+    assert not [one for one in single.iter(f"{SVG}rect") if one.get("class") == "panel"]
+    (panel,) = [one for one in many.iter(f"{SVG}rect") if one.get("class") == "panel"]
+    assert "12\N{NO-BREAK SPACE}×" in "".join(many.itertext())
+    left, _, width, _ = map(float, many.get("viewBox", "").split())
+    assert left < float(panel.get("x", "nan"))
+    assert float(panel.get("x", "nan")) + float(panel.get("width", "nan")) < left + width
+    boxes = [one for one in many.iter(f"{SVG}rect") if one.get("class") == "box"]
+    assert all(float(one.get("x", "nan")) > float(panel.get("x", "nan")) for one in boxes)
+
+
+def test_a_file_brings_its_colours_and_a_page_brings_them_once() -> None:
+    alone, on_page = block_svg(bottleneck()), block_svg(bottleneck(), identity="b1")
+    assert "<style>" in alone
+    assert "<style>" not in on_page
+    # No variables and no mixing, which vector editors do not know; each colour is written out.
+    assert not re.search(r"var\(|color-mix|calc\(", str(drawing_style()))
+    assert re.search(r"\.drawing \.weights \.box[^}]*fill: #[0-9a-f]{6}; stroke: #[0-9a-f]{6}", drawing_style())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet152", "RN50x4", "ViT-B-32", "ViT-L-14-336", "ViT-bigG-14"])
+def test_whole_networks_stand_alone_as_xml(name: str) -> None:
+    anatomy = inspect(name)
+    drawn = ET.fromstring(anatomy.to_svg())
+    assert drawn.tag == f"{SVG}svg"
+    assert drawn.get("role") == "img"
+    said = "".join(drawn.itertext())
+    plates = sum(max(1, part.blocks) for tower in anatomy.towers for part in tower.parts)
+    inputs = len(anatomy.towers)
+    tops = [one for one in drawn.iter(f"{SVG}path") if one.get("class") == "top"]
+    assert len(tops) == plates + inputs  # a plate a block
+    for tower in anatomy.towers:
+        for part in tower.parts:
+            assert part.title in said
+    cuts = [one for one in drawn.iter(f"{SVG}path") if one.get("class") == "cut"]
+    assert len(cuts) == (name.startswith("ViT"))  # the image alone, where it is cut into patches
+
+
+def test_patches_by_hand() -> None:
+    assert [cut_into(inspect(name).towers[0]) for name in ("resnet18", "ViT-B-32", "ViT-L-14-336")] == [0, 7, 24]
 
 
 def test_layers_that_never_run_are_named_but_not_drawn() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,18 +14,22 @@ from markupsafe import Markup
 
 from visavis.errors import VisavisError
 from visavis.report import figures, words
-from visavis.report.anatomy.columns import REGIONS, columns_of, drawn_layers
-from visavis.report.anatomy.findings import lead
+from visavis.report.anatomy.columns import REGIONS, Column, columns_of, drawn_layers
+from visavis.report.anatomy.findings import growth_title, lead, view_title
 from visavis.report.anatomy.kinds import explain
 from visavis.report.anatomy.rasters import ramp_css
 from visavis.report.anatomy.reach import growth_chart, reach_chart
 from visavis.report.anatomy.record import kinds_of, to_json
 from visavis.report.anatomy.sights import shown_sights, shown_similarities
+from visavis.report.anatomy.sums import sum_of
+from visavis.report.anatomy.tally import tally_of
 from visavis.report.drawing.block import block_svg
 from visavis.report.drawing.graph import short_name
-from visavis.report.drawing.network import network_svg
+from visavis.report.drawing.network import Plate, network_svg
+from visavis.report.drawing.svg import drawing_style
 from visavis.report.drawing.text import count_text, macs_text, settings_text, shape_text
 from visavis.report.layers import breakable
+from visavis.report.tree import folded
 from visavis.zoo.files import replacing
 
 if TYPE_CHECKING:
@@ -44,6 +49,7 @@ def render_page(
     names = [anatomy.name for anatomy in anatomies]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     environment = _environment(numbers)
+    columns = [columns_of(anatomy) for anatomy in anatomies]
     kinds = {kind: said for kind in kinds_of(anatomies) if (said := explain(kind))}
     style, own_style, script = (_text_of(environment, name) for name in ("style.css", "anatomy.css", "anatomy.js"))
     return environment.get_template("anatomy.html").render(
@@ -53,19 +59,27 @@ def render_page(
         marks=figures.MARKS,
         anatomies=anatomies,
         lead=lead(anatomies),
+        view_title=view_title(anatomies),
+        growth_title=growth_title(anatomies),
         regions=REGIONS,
-        columns={number: columns_of(anatomy) for number, anatomy in enumerate(anatomies)},
+        columns=columns,
         kinds=kinds,
         kind_numbers={kind: number for number, kind in enumerate(kinds)},
+        plates=_plates(columns),
         networks=[Markup(network_svg(anatomy, f"network-{number}")) for number, anatomy in enumerate(anatomies)],
         drawings=_drawings(anatomies),
+        drawing_style=drawing_style(),
         reach=reach_chart(anatomies, sights),
         growth=growth_chart(anatomies),
         sights=shown_sights(sights),
         similarities=shown_similarities(similarities),
         norms=list(dict.fromkeys(name for sight in sights for name in sight.norms)),
         ramp=ramp_css(),
+        letters=ascii_lowercase,
         short_name=short_name,
+        folded=folded,
+        sum_of=sum_of,
+        tally_of=tally_of,
         significant=words.significant,
         signed=lambda points: words.points(points / 100),
     )
@@ -96,22 +110,31 @@ def write_page(
     return folder / "index.html"
 
 
+def _plates(columns: Iterable[Sequence[Column]]) -> dict[Plate, int]:
+    """Every size of plate once, with its number: blocks are many, their sizes few."""
+    pieces = (piece for own in columns for column in own for region in column.regions.values() for piece in region)
+    return {plate: number for number, plate in enumerate(dict.fromkeys(piece.plate for piece in pieces))}
+
+
 def _drawings(anatomies: Sequence[Anatomy]) -> list[list[dict[str, Any]]]:
-    """Of each model, the insides that are drawn."""
-    drawings = []
+    """Of each model, the insides that are drawn; `new` where no tower of that kind before it is built like that."""
+    drawings: list[list[dict[str, Any]]] = []
+    seen: set[object] = set()
     for number, anatomy in enumerate(anatomies):
-        own = [(tower, drawn) for tower in anatomy.towers for drawn in drawn_layers(tower)]
+        own = [(tower.kind, drawn) for tower in anatomy.towers for drawn in drawn_layers(tower)]
         drawings.append(
             [
                 {
-                    "tower": tower.kind,
+                    "tower": kind,
                     "layer": drawn.layer,
                     "alike": drawn.alike,
-                    "svg": Markup(block_svg(drawn.layer, f"block-{number}-{at}")),  # escapes for itself
+                    "new": (kind, drawn.build) not in seen,
+                    "svg": Markup(block_svg(drawn.layer, drawn.alike, f"block-{number}-{at}")),  # escapes for itself
                 }
-                for at, (tower, drawn) in enumerate(own)
+                for at, (kind, drawn) in enumerate(own)
             ]
         )
+        seen.update((kind, drawn.build) for kind, drawn in own)
     return drawings
 
 

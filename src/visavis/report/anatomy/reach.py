@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from visavis.report.anatomy.record import crossings
+from visavis.report.anatomy.record import crossings, halves
 from visavis.report.drawing.graph import look_of
 
 if TYPE_CHECKING:
@@ -113,14 +113,17 @@ def growth_chart(anatomies: Sequence[Anatomy]) -> Chart | None:
                 points = tuple((across.place(size), round(100 - upwards.place(macs), 2)) for size, macs in own)
                 said = tuple(f"{size} px: {macs:,} MACs" for size, macs in own)
                 lines.append(Line(model=anatomy.name, kind=kind, points=points, said=said))
-    marks = [
-        (across.place(size), round(100 - upwards.place(macs), 2), f"{a} and {b} cost the same at {size:.0f} px")
-        for a, b, size, macs in crossings(grown)
+    told = [(size, macs, f"{a} and {b} cost the same at {size:,.0f} px") for a, b, size, macs in crossings(grown)]
+    told += [
+        (size, macs, f"from {size:,.0f} px attention’s two products are half of {name}")
+        for name, size, macs in halves(grown)
     ]
+    marks = [(across.place(size), round(100 - upwards.place(macs), 2), text) for size, macs, text in sorted(told)]
     sizes = sorted({growth.image_size for growth in every})
+    doubled = [size for size in sizes if size.bit_count() == 1]  # 64, 128 and so on, where there are enough
     return Chart(
         lines=tuple(lines),
-        across=_apart([(across.place(size), f"{size}") for size in sizes]),
+        across=_apart([(across.place(size), f"{size}") for size in (doubled if len(doubled) > 2 else sizes)]),
         upwards=tuple((100 - upwards.place(tick), _macs_tick(tick)) for tick in _ticks(upwards)),
         marks=tuple(marks),
     )
@@ -144,7 +147,7 @@ def theoretical(tower: Tower) -> list[_Step]:
     """
     leaves = [layer for layer in tower.root.walk() if not layer.children and layer.output_shape is not None]
     weighted = {layer.name for layer in leaves if layer.params and layer.macs != 0}
-    attending = tuple(layer.name for layer in tower.root.walk() if look_of(layer.kind) == "attention")
+    attending = tuple(layer.name for layer in tower.root.walk() if attends(layer))
     ran, field, steps = 0, 0.0, list[_Step]()
     for layer in leaves:
         ran += layer.name in weighted
@@ -161,6 +164,11 @@ def has_places(layer: Layer) -> bool:
     """Whether it gives a map or a sequence, not one vector."""
     shape = layer.output_shape or ()
     return math.prod(shape[1:]) > 1 if len(shape) == 3 else len(shape) == 2
+
+
+def attends(layer: Layer) -> bool:
+    """Whether every place of it can look at every other."""
+    return look_of(layer.kind) == "attention"
 
 
 def image_tower(anatomy: Anatomy) -> Tower | None:

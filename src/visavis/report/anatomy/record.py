@@ -25,7 +25,8 @@ def to_json(anatomies: Sequence[Anatomy], sights: Sequence[Sight] = (), similari
     """Every number and word of the page; arrays are nested lists, what is no number is null.
 
     The keys are those of the records, and for each model besides: `macs`, `flops`, `text_macs`, `kinds`; and on top
-    `crossings`, where one model's cost overtakes another's, and `computes`, what each kind of layer does.
+    `crossings`, where one model's cost overtakes another's, `halves`, where attention's two products become half of a
+    model's cost, and `computes`, what each kind of layer does.
     """
     return json.dumps(as_data(anatomies, sights, similarities), ensure_ascii=False, allow_nan=False)
 
@@ -39,6 +40,9 @@ def as_data(
         "crossings": [
             {"a": a, "b": b, "image_size": _plain(size), "macs": _plain(macs)}
             for a, b, size, macs in crossings(anatomies)
+        ],
+        "halves": [
+            {"model": name, "image_size": _plain(size), "macs": _plain(macs)} for name, size, macs in halves(anatomies)
         ],
         "sights": [_plain(sight) for sight in sights],
         "similarities": [_plain(similarity) for similarity in similarities],
@@ -70,6 +74,20 @@ def crossings(anatomies: Sequence[Anatomy]) -> list[tuple[str, str, float, float
             if gap * gap_after < 0:
                 at = x + (after - x) * gap / (gap - gap_after)
                 found.append((a.name, b.name, math.exp(at), math.exp(_at(curve_a, at))))
+    return found
+
+
+def halves(anatomies: Sequence[Anatomy]) -> list[tuple[str, float, float]]:
+    """Where attention's two products become half of all that a model costs: name, side in pixels, MACs there."""
+    found = []
+    for one in anatomies:
+        grown = [growth for growth in one.growth if growth.macs and growth.attention_macs]
+        every = [(math.log(g.image_size), math.log(g.macs)) for g in grown]
+        gaps = [math.log(2 * g.attention_macs / g.macs) for g in grown]
+        for (x, _), (after, _), gap, gap_after in zip(every, every[1:], gaps, gaps[1:], strict=False):
+            if gap < 0 <= gap_after:
+                at = x + (after - x) * gap / (gap - gap_after)
+                found.append((one.name, math.exp(at), math.exp(_at(every, at))))
     return found
 
 

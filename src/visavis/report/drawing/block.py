@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING
 from visavis.report import words
 from visavis.report.drawing.graph import graph_of
 from visavis.report.drawing.layout import Layout, Point, place
-from visavis.report.drawing.svg import environment
+from visavis.report.drawing.svg import drawing_style, environment
+from visavis.report.drawing.text import text_width
 
 if TYPE_CHECKING:
     from visavis.inspection.anatomy.tree import Layer
 
 ROUND = 9.0  # radius of a turning line, in pixels
+TIMES = 20  # size of the number beside a panel
 
 
-def block_svg(layer: Layer, identity: str = "block") -> str:
-    """What a layer does, as an SVG of its own: a main column downwards, other ways beside it, sums where they meet.
+def block_svg(layer: Layer, times: int = 1, identity: str | None = None) -> str:
+    """What a layer does, as an SVG: a main column downwards, other ways beside it, sums where they meet.
 
     Args:
         layer: Any layer; its `children` and their `sources` are what is drawn.
-        identity: Sets the identifiers of this drawing apart from those of others on the same page.
+        times: How often it repeats; what does stands on a panel that says so.
+        identity: On a page, which brings `drawing_style` itself, sets the identifiers of this drawing apart from those
+            of others; None for a drawing that stands alone in a file.
     """
     graph = graph_of(layer)
     layout = place(graph)
@@ -34,7 +38,10 @@ def block_svg(layer: Layer, identity: str = "block") -> str:
             title=f"{layer.kind} {layer.name}".strip(),
             told=_told(layer, layout),
             idle=graph.idle,
-            identity=identity,
+            times=times,
+            margin=math.ceil(text_width(f"{times} ×", TIMES)) + 16 if times > 1 else 0,
+            identity=identity or "block",
+            style="" if identity else drawing_style(),
             path=path,
         )
     )

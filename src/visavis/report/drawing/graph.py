@@ -45,7 +45,7 @@ class Node:
         form: A rounded box, the small circle of a sum, or an end of the drawing.
         look: Which tint it has.
         kind: Its heading; the sign of a join.
-        label: Its name within its parent, which stands beside the heading where there is room.
+        label: Its name within its parent, which stands beside the heading where there is room; not a mere number.
         settings: What it was made with.
         shape: Of its output.
         params: How many numbers it learns, or empty where none.
@@ -161,6 +161,7 @@ class _Drawing:
             self.edges.setdefault((node, number), label)
         self.ends[layer.name] = (number, "")
         sign = None if layer.is_module else _JOINS.get(layer.kind)
+        short = short_name(layer.name, frame or self.layer.name)
         joins = sign is not None and len(layer.sources) > 1
         self.nodes.append(
             Node(
@@ -168,7 +169,7 @@ class _Drawing:
                 form="join" if joins else "box",
                 look=look_of(layer.kind),
                 kind=sign if sign and joins else TITLES.get(layer.kind, words.visible(layer.kind)),
-                label=words.visible(short_name(layer.name, frame or self.layer.name)),
+                label="" if short.isdigit() else words.visible(short),
                 settings=settings_text(layer.settings),
                 shape=shape_text(layer.output_shape),
                 params=count_text(layer.params) if layer.params else "",

@@ -1,4 +1,4 @@
-"""A whole network: an SVG of its towers, each large step as a plate.
+"""A whole network: an SVG of its towers, each block as a plate, the blocks of a stage as a stack of them.
 
 The one idea: one scale for maps and for sequences. A plate is as wide as the square root of its grid's side, in places
 or tokens, and as thick as the square root of its channels or width; so a ResNet's pyramid and a ViT's column can be
@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from visavis.report import words
 from visavis.report.drawing.graph import short_name
-from visavis.report.drawing.svg import environment
+from visavis.report.drawing.svg import drawing_style, environment
 from visavis.report.drawing.text import count_text, fit, macs_text, shape_text
 
 if TYPE_CHECKING:
     from visavis.inspection.anatomy.anatomy import Anatomy
     from visavis.inspection.anatomy.tree import Layer, Shape, Tower
 
-TOWER = 292  # width of one tower in pixels
-PLATES = 96  # width of the part of it that holds plates
-TEXT = TOWER - PLATES - 8
-ACROSS, THICK, SLANT = 4.4, 0.62, 0.36  # pixels for the root of a place, of a channel; depth of a plate for its width
+TOWER = 316  # width of one tower in pixels
+PLATES = 112  # width of the part of it that holds plates
+TEXT = TOWER - PLATES - 16
+ACROSS, THICK, SLANT = 4.7, 0.62, 0.36  # pixels for the root of a place, of a channel; depth of a plate for its width
+WIDEST = 84.0  # a plate with its slant fits into PLATES
+STACK, CLOSEST = 140, 3.5  # height of a stack, from one of its plates to the next
+FINEST = 3  # pixels between cuts that are drawn
 LINE, ROOM = 17, 20  # from line to line, between steps
 HEAD = 44  # above a tower, for its name
 MOST_STEPS = 40  # of a network without known parts
@@ -47,13 +50,28 @@ class Plate:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One large step of a tower with its plate; `lines` are its texts, the title first."""
+    """One large step of a tower: a stack of plates, and its texts, the title first.
+
+    `cuts` are the patches along a side of the plate, where it is cut into patches.
+    """
 
     role: str
     plate: Plate
     lines: tuple[str, ...]
+    plates: int = 1
+    cuts: int = 0
     y: float = 0.0
     height: float = 0.0
+
+    @property
+    def pitch(self) -> float:
+        """From one plate of the stack to the next: without overlap, where there is room."""
+        return round(max(CLOSEST, min(self.plate.height + 3, STACK / self.plates)), 1)
+
+    @property
+    def stack(self) -> float:
+        """The height of all its plates."""
+        return self.plate.height + self.pitch * (self.plates - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +84,13 @@ class Column:
     bottom: float
 
 
-def network_svg(anatomy: Anatomy, identity: str = "network") -> str:
-    """All towers of a network side by side, as an SVG of its own; two towers meet in the cosine of their embeddings."""
+def network_svg(anatomy: Anatomy, identity: str | None = None) -> str:
+    """All towers of a network side by side, as an SVG; two towers meet in the cosine of their embeddings.
+
+    Args:
+        anatomy: What to draw.
+        identity: As of `block_svg`: None for a drawing that stands alone in a file.
+    """
     columns = tuple(_column(tower, TOWER * number) for number, tower in enumerate(anatomy.towers))
     bottom = max((column.bottom for column in columns), default=HEAD)
     meets = len(columns) > 1
@@ -83,7 +106,8 @@ def network_svg(anatomy: Anatomy, identity: str = "network") -> str:
             bottom=bottom,
             meets=meets,
             centre=PLATES / 2,
-            identity=identity,
+            identity=identity or "network",
+            style="" if identity else drawing_style(),
         )
     )
 
@@ -91,17 +115,26 @@ def network_svg(anatomy: Anatomy, identity: str = "network") -> str:
 def plate_of(shape: Shape) -> Plate:
     """The plate of [channels, height, width], [tokens, width] or [width]."""
     places, channels = _places(shape)
-    width = max(7.0, ACROSS * math.sqrt(places))
+    width = min(max(7.0, ACROSS * math.sqrt(places)), WIDEST)
     return Plate(
-        width=round(min(width, PLATES - 8), 1),
+        width=round(width, 1),
         thickness=round(max(2.0, THICK * math.sqrt(channels)), 1),
-        slant=round(SLANT * min(width, PLATES - 8), 1),
+        slant=round(SLANT * width, 1),
     )
 
 
 def input_plate(shape: Shape) -> Plate:
     """The plate of what a tower reads; [tokens] have one number each."""
     return plate_of(shape if len(shape) > 1 else (*shape, 1))
+
+
+def cut_into(tower: Tower) -> int:
+    """Into how many patches a side of the image is cut, or 0 where it is not."""
+    shape = tower.parts[0].output_shape if tower.parts and tower.kind == "image" else ()
+    if len(shape) != 2:
+        return 0
+    sides = [side for tokens in (shape[0], shape[0] - 1) if (side := math.isqrt(tokens)) ** 2 == tokens]  # class token
+    return sides[0] if sides else 0
 
 
 def shape_words(shape: Shape) -> str:
@@ -140,8 +173,8 @@ def _map(shape: Shape) -> tuple[int, int, int]:
 def _column(tower: Tower, x: float) -> Column:
     steps, y = [], float(HEAD)
     for step in (_input(tower), *(_parts(tower) if tower.parts else _foreign(tower.root))):
-        height = max(step.plate.height, LINE * len(step.lines) - 2)
-        steps.append(Step(role=step.role, plate=step.plate, lines=step.lines, y=round(y, 1), height=round(height, 1)))
+        height = max(step.stack, LINE * len(step.lines) - 2)
+        steps.append(replace(step, y=round(y, 1), height=round(height, 1)))
         y += height + ROOM
     heading = f"{tower.kind} tower"
     return Column(heading=heading.capitalize(), x=x, steps=tuple(steps), bottom=round(y - ROOM, 1))
@@ -150,7 +183,9 @@ def _column(tower: Tower, x: float) -> Column:
 def _input(tower: Tower) -> Step:
     title = "Image" if tower.kind == "image" else "Text"
     shape = tower.input_shape
-    return Step(role="input", plate=input_plate(shape), lines=_fitted(title, input_words(shape)))
+    plate, patches = input_plate(shape), cut_into(tower)
+    cuts = patches if patches * FINEST <= plate.width else 0
+    return Step(role="input", plate=plate, lines=_fitted(title, input_words(shape)), cuts=cuts)
 
 
 def _parts(tower: Tower) -> list[Step]:
@@ -160,7 +195,8 @@ def _parts(tower: Tower) -> list[Step]:
         kind = words.visible(tower.root.find(part.block).kind) if part.block else ""
         repeated = f"{part.blocks} × {kind}" if kind and kind not in part.title else ""
         lines = _fitted(words.visible(part.title), repeated, shape_words(part.output_shape), costs)
-        steps.append(Step(role=part.role, plate=plate_of(part.output_shape), lines=lines))
+        plate = plate_of(part.output_shape)
+        steps.append(Step(role=part.role, plate=plate, lines=lines, plates=max(1, part.blocks)))
     return steps
 
 
@@ -183,7 +219,7 @@ def _foreign_step(same: Sequence[Layer], parent: str) -> Step:
     costs = _costs(sum(layer.params for layer in same), macs)
     name = words.visible(short_name(first.name, parent))
     lines = _fitted(f"{times}{words.visible(first.kind)}", name, shape_words(shape), costs)
-    return Step(role="stage", plate=plate_of(shape), lines=lines)
+    return Step(role="stage", plate=plate_of(shape), lines=lines, plates=len(same))
 
 
 def _costs(params: int, macs: int | None) -> str:

@@ -10,11 +10,12 @@ function showTip(link) {
   const row = document.querySelector(link.getAttribute("href"));
   if (!row || link === tipped) return;
   hideTip();
-  const [kind, formula, says, source] = row.cells;
-  tip.replaceChildren(...[["b", kind, ""], ["span", formula, "formula"], ["span", says, ""], ["span", source, "aside"]].map(([tag, cell, style]) => {
+  const [kind, formula, says, source] = [...row.cells].map((cell) => cell.textContent);
+  const told = [["b", kind, ""], ["span", formula, "formula"], ["span", says, ""], ["span", link.dataset.sum, "sum"], ["span", source, "aside"]];
+  tip.replaceChildren(...told.filter(([, text]) => text).map(([tag, text, style]) => {
     const element = document.createElement(tag);
     element.className = style;
-    element.textContent = cell.textContent;
+    element.textContent = text;
     return element;
   }));
   tip.hidden = false;
@@ -40,13 +41,21 @@ function hideTip() {
 }
 
 for (const event of ["mouseover", "focusin"]) {
-  document.addEventListener(event, ({ target }) => {
+  document.addEventListener(event, ({ type, target }) => {
     const link = target.closest("a.kind");
+    const keeps = target.closest("#tip") || (type === "mouseover" && tipped === document.activeElement);
     if (link) showTip(link);
-    else if (!target.closest("#tip")) hideTip();
+    else if (!keeps) hideTip();
   });
 }
-addEventListener("scroll", placeTip, { passive: true });
+addEventListener("scroll", placeTip, { passive: true, capture: true });
+// A tap shows it too; without a script the link leads to the whole table.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a.kind");
+  if (!link) return;
+  event.preventDefault();
+  showTip(link);
+});
 addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
 
 // All steps at once.
@@ -99,6 +108,20 @@ for (const figure of document.querySelectorAll(".gaze")) {
   show();
 }
 
+// One slider for all networks: layers at equal relative depth.
+const together = document.querySelector(".together");
+if (together) {
+  const depth = together.querySelector("input");
+  together.hidden = document.querySelectorAll(".gaze input.layer:not([disabled])").length < 2;
+  depth.addEventListener("input", () => {
+    together.querySelector("output").textContent = `${depth.value}%`;
+    for (const layer of document.querySelectorAll(".gaze input.layer")) {
+      layer.value = Math.round((Number(layer.max) * Number(depth.value)) / 100);
+      layer.dispatchEvent(new Event("input"));
+    }
+  });
+}
+
 // Heat maps: single values under the pointer, or by the arrow keys.
 for (const figure of document.querySelectorAll(".heat")) {
   const { a, b, values, floor } = JSON.parse(figure.dataset.cells);
@@ -128,15 +151,3 @@ for (const figure of document.querySelectorAll(".heat")) {
     show();
   });
 }
-
-// Paper shows steps and drawings unfolded, but not every layer of every block.
-const unfolded = [];
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details.drawn-model:not([open]), details.more:not([open]), details.piece:not([open])")) {
-    details.open = true;
-    unfolded.push(details);
-  }
-});
-addEventListener("afterprint", () => {
-  for (const details of unfolded.splice(0)) details.open = false;
-});
