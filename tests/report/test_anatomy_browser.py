@@ -243,6 +243,14 @@ def test_a_layer_says_how_its_cost_comes_about(visit: Callable[..., Any], tmp_pa
     assert page.locator("#tip .sum").count() == 0
 
 
+def test_a_box_of_a_drawing_says_what_it_computes(visit: Callable[..., Any]) -> None:
+    page = visit()
+    page.locator(".drawing.block .node.weights").first.hover()
+    assert "LeCun et al. 1989" in page.locator("#tip").inner_text()
+    page.locator("h1").hover()
+    assert page.locator("#tip").is_hidden()
+
+
 def test_alike_blocks_are_one_line_that_unfolds_to_layers(visit: Callable[..., Any], tmp_path: Path) -> None:
     page = visit(write_page([inspect("resnet50"), inspect("ViT-B-32")], [], [], tmp_path))
     stages = page.locator(".region.stage > .piece")

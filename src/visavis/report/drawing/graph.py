@@ -26,6 +26,7 @@ _JOINS = {"add": "+", "mul": "×", "sub": "\N{MINUS SIGN}", "cat": "∥", "conca
 IDLE = frozenset(
     ("Identity", "Dropout", "Dropout2d", "DropPath", "StochasticDepth")
 )  # without training, no more than an edge
+_WIDTHS = re.compile(r"^(\d+ to \d+), .*")  # of an operation, before the names of its weights
 TITLES = {"scaled_dot_product_attention": "softmax(QKᵀ/√d) V"}
 _LOOKS: tuple[tuple[str, Look], ...] = (  # the first that is found in a kind
     (r"attention|attn|multihead", "attention"),
@@ -44,6 +45,7 @@ class Node:
         name: Of its layer; INPUT for what comes in, "output" for what goes out.
         form: A rounded box, the small circle of a sum, or an end of the drawing.
         look: Which tint it has.
+        of: The kind of its layer; empty for an end.
         kind: Its heading; the sign of a join.
         label: Its name within its parent, which stands beside the heading where there is room; not a mere number.
         settings: What it was made with.
@@ -55,6 +57,7 @@ class Node:
     name: str
     form: Form
     look: Look = "plain"
+    of: str = ""
     kind: str
     label: str = ""
     settings: str = ""
@@ -168,8 +171,9 @@ class _Drawing:
                 name=layer.name,
                 form="join" if joins else "box",
                 look=look_of(layer.kind),
+                of=words.visible(layer.kind),
                 kind=sign if sign and joins else TITLES.get(layer.kind, words.visible(layer.kind)),
-                label="" if short.isdigit() else words.visible(short),
+                label="" if short.lstrip("-").isdigit() else words.visible(short),
                 settings=settings_text(layer.settings),
                 shape=shape_text(layer.output_shape),
                 params=count_text(layer.params) if layer.params else "",

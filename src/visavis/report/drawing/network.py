@@ -193,7 +193,7 @@ def _parts(tower: Tower) -> list[Step]:
     for part in tower.parts:
         costs = _costs(part.params, part.macs)
         kind = words.visible(tower.root.find(part.block).kind) if part.block else ""
-        repeated = f"{part.blocks} × {kind}" if kind and kind not in part.title else ""
+        repeated = f"{part.blocks} × {kind}" if kind and str(part.blocks) not in part.title.split() else ""
         lines = _fitted(words.visible(part.title), repeated, shape_words(part.output_shape), costs)
         plate = plate_of(part.output_shape)
         steps.append(Step(role=part.role, plate=plate, lines=lines, plates=max(1, part.blocks)))

@@ -2,25 +2,28 @@
 // Comforts only: the page is complete without them. Nothing is read but the page itself.
 document.body.classList.add("scripted");
 
-// What a kind of layer computes, beside it, while it is pointed at or has the focus; Escape puts it away.
+// What a kind of layer computes, beside it, while it is pointed at or has the focus; Escape puts it away. A layer of the
+// columns is a link to the row of its kind in the table below; a box of a drawing names its kind.
 const tip = document.getElementById("tip");
+const rows = new Map([...document.querySelectorAll(".kinds tbody tr")].map((row) => [row.cells[0].textContent, row]));
+const explained = "a.kind, .node[data-kind]";
 let tipped = null;
 
-function showTip(link) {
-  const row = document.querySelector(link.getAttribute("href"));
-  if (!row || link === tipped) return;
+function showTip(element) {
+  const row = rows.get(element.dataset.kind ?? element.textContent);
+  if (!row || element === tipped) return;
   hideTip();
   const [kind, formula, says, source] = [...row.cells].map((cell) => cell.textContent);
-  const told = [["b", kind, ""], ["span", formula, "formula"], ["span", says, ""], ["span", link.dataset.sum, "sum"], ["span", source, "aside"]];
+  const told = [["b", kind, ""], ["span", formula, "formula"], ["span", says, ""], ["span", element.dataset.sum, "sum"], ["span", source, "aside"]];
   tip.replaceChildren(...told.filter(([, text]) => text).map(([tag, text, style]) => {
-    const element = document.createElement(tag);
-    element.className = style;
-    element.textContent = text;
-    return element;
+    const line = document.createElement(tag);
+    line.className = style;
+    line.textContent = text;
+    return line;
   }));
   tip.hidden = false;
-  tipped = link;
-  link.setAttribute("aria-describedby", "tip");
+  tipped = element;
+  element.setAttribute("aria-describedby", "tip");
   placeTip();
 }
 
@@ -42,7 +45,7 @@ function hideTip() {
 
 for (const event of ["mouseover", "focusin"]) {
   document.addEventListener(event, ({ type, target }) => {
-    const link = target.closest("a.kind");
+    const link = target.closest(explained);
     const keeps = target.closest("#tip") || (type === "mouseover" && tipped === document.activeElement);
     if (link) showTip(link);
     else if (!keeps) hideTip();
