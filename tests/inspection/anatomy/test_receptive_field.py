@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from small_networks import Called, conv
 from torch import Tensor, nn
 
 from visavis.inspection.anatomy.anatomy import inspect
@@ -201,23 +201,6 @@ class ResNet50(nn.Module):
         for stage in self.stages:
             maps = stage(maps)
         return self.fc(maps.mean((2, 3)))
-
-
-class Called(nn.Module):
-    """A function with the modules that it calls."""
-
-    def __init__(self, run: Callable[..., Any], **modules: nn.Module) -> None:
-        super().__init__()
-        self.run = run
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, images: Tensor) -> Any:
-        return self.run(images, **dict(self.named_children()))
-
-
-def conv(channels: int, width: int, size: int, **settings: Any) -> nn.Conv2d:
-    return nn.Conv2d(channels, width, size, **settings, bias=False)
 
 
 BRANCHES = {  # ways that meet, and layouts that are not [batch, channels, height, width]

@@ -85,7 +85,7 @@ class Anatomy:
 
         Columns: `tower`, `name`, `kind`, `settings`, `output_shape` (a tuple without the batch), `params`, `macs`,
         `flops`, `activation_bytes` (float32), `receptive_field` and `stride` in pixels, `centre`, `runs`; a parent's
-        numbers hold its children's. Empty where a number is unknown or has no meaning.
+        numbers hold its children's. Empty where a number is unknown or has no meaning. See `Layer`.
         """
         import pandas as pd
 
@@ -170,8 +170,9 @@ def _notes(kind: str, trace: Trace) -> list[str]:
     if trace.failure is not None:
         return [
             f"Of the {kind} tower only modules and parameters are known; shapes, multiply-accumulates, receptive "
-            "fields and the ways between layers are missing. It cannot be run without its numbers "
-            f"({trace.failure}), as where they decide what runs, or where it takes another input."
+            "fields and the ways between layers are missing. It could not be run without numbers "
+            f"({trace.failure}), as where these decide what runs, where it takes another input or image size, or where "
+            "it cannot be watched."
         ]
     if trace.root.unknown:
         return [

@@ -60,7 +60,7 @@ def macs_of(func: Any, args: tuple, kwargs: dict[str, Any], result: Any) -> int 
 
 
 def is_product(func: Any) -> bool:
-    """Whether it may be one of attention's products, which have no weights: a batch of matrices times another."""
+    """Whether an operation multiplies a batch of matrices by another, as attention does where neither are weights."""
     return name_of(func) in ("bmm", "baddbmm") or name_of(func).startswith("_scaled_dot_product")
 
 
@@ -75,16 +75,20 @@ class Watching(TorchDispatchMode):
 class Counting(Watching):
     """Counts all that runs within it.
 
+    Args:
+        weights: Of the network, which attention's products do not read.
+
     Attributes:
         known: Multiply-accumulates of what has a rule.
         attention: The share of attention's two products in them.
         unknown: How often each operation without a rule ran.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Iterable[Tensor]) -> None:
         super().__init__()
         self.known = self.attention = 0
         self.unknown: Counter[str] = Counter()
+        self._weights = {weight.untyped_storage()._cdata for weight in weights}  # views of them share their memory
 
     @property
     def macs(self) -> int | None:
@@ -98,8 +102,12 @@ class Counting(Watching):
             self.unknown[name_of(func)] += 1
         else:
             self.known += macs
-            self.attention += macs if is_product(func) else 0
+            self.attention += macs if is_product(func) and not self._reads_weights(args) else 0
         return result
+
+    def _reads_weights(self, args: Iterable[Any]) -> bool:
+        tensors = (value for value in args if isinstance(value, Tensor))
+        return any(tensor.untyped_storage()._cdata in self._weights for tensor in tensors)
 
 
 def count_on_meta(tower: nn.Module, image_size: int, channels: int = 3) -> Counting:
@@ -112,7 +120,7 @@ def count_on_meta(tower: nn.Module, image_size: int, channels: int = 3) -> Count
     """
     copied = on_meta(tower)
     images = images_for(copied, image_size, channels)
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), Counting() as counting:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), Counting(copied.parameters()) as counting:
         copied(images)
     return counting
 

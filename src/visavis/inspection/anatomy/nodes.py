@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
 
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from visavis.inspection.anatomy.receptive_field import Field
 from visavis.inspection.anatomy.tree import INPUT
@@ -77,3 +79,16 @@ def link(source: Node, target: Node) -> None:
         at += 1
     for node in to[at:]:
         node.sources[INPUT] = None
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """All tensors within arguments or outputs, however they are nested; dataclasses, too."""
+    if isinstance(value, Tensor):
+        return [value]
+    found: list[Tensor] = []
+    for leaf in tree_leaves(value):
+        if isinstance(leaf, Tensor):
+            found.append(leaf)
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            found += tensors_in([getattr(leaf, one.name) for one in fields(leaf)])
+    return found

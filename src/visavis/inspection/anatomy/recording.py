@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from visavis.inspection.anatomy import shapes
 from visavis.inspection.anatomy.counting import Watching, macs_of
-from visavis.inspection.anatomy.nodes import OUTSIDE, Node, link
+from visavis.inspection.anatomy.nodes import OUTSIDE, Node, link, tensors_in
 from visavis.inspection.anatomy.operations import CREATING, MOVING, PLAIN_NAMES, is_view, name_of
 from visavis.inspection.anatomy.receptive_field import Field, follow
 
@@ -103,7 +103,7 @@ class Recorder:
             result = func(*args, **kwargs)
         finally:
             self._calls = None
-        given, made = _tensors((args, kwargs)), _tensors(result)
+        given, made = tensors_in((args, kwargs)), tensors_in(result)
         if calls:
             kind = getattr(func, "__name__", "operation").strip("_")
             picks = _picked_token(args[1], made) if kind == "getitem" else None
@@ -119,7 +119,7 @@ class Recorder:
         result = shapes.run(func, args, kwargs)
         if self._paused:
             return result
-        given, made = _tensors((args, kwargs)), _tensors(result)
+        given, made = tensors_in((args, kwargs)), tensors_in(result)
         name = name_of(func)
         call = _Call(
             name=name,
@@ -129,9 +129,9 @@ class Recorder:
             elementwise=torch.Tag.pointwise in func.tags,
             written=_written(func, args),
         )
-        fields = [self._fields[id(tensor)] for tensor in given if id(tensor) in self._fields]
-        if fields and made:
-            found = follow(func, args, made[0], fields)
+        seen = [self._fields[id(tensor)] for tensor in given if id(tensor) in self._fields]
+        if seen and made:
+            found = follow(func, args, made[0], seen)
             self._fields.update((id(tensor), found) for tensor in (*made, *call.written))
             self._kept.append(made)
         if self._calls is not None:
@@ -211,7 +211,7 @@ class Recorder:
             module=module,
             path=self._paths[module],
             parent=self._frame,
-            given=tuple(_tensors((args, kwargs))),
+            given=tuple(tensors_in((args, kwargs))),
         )
         if self._frame is None:
             self.root = node
@@ -225,7 +225,7 @@ class Recorder:
         assert node is not None, "a module ends that has begun"
         if not node.children:
             output = self._pass_on(node, output)
-        node.made = tuple(_tensors(output))
+        node.made = tuple(tensors_in(output))
         node.sees = self._fields.get(id(node.made[0])) if node.made else None
         self._frame = node.parent
         return output
@@ -332,19 +332,13 @@ class _Dispatch(Watching):
         return self._run(func, args, kwargs or {})
 
 
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
-
-
 def _written(func: Any, args: tuple) -> tuple[Tensor, ...]:
     """The arguments that an operation changes."""
     if not func._schema.is_mutable:
         return ()
     pairs = zip(func._schema.arguments, args, strict=False)
     changed = [value for argument, value in pairs if argument.alias_info is not None and argument.alias_info.is_write]
-    return tuple(_tensors(changed))
+    return tuple(tensors_in(changed))
 
 
 def _picked_token(index: Any, made: Sequence[Tensor]) -> int | None:

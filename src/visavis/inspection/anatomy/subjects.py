@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from visavis.errors import UsageError, did_you_mean
 from visavis.models.clip import CLIP, CLIPConfig
@@ -80,14 +81,7 @@ def subject_of(model: str | nn.Module | Encoder, image_size: int | None) -> Subj
     if isinstance(model, nn.Module):
         if isinstance(model, ResNet | VisionTransformer | CLIP):
             return _of_config(type(model).__name__, model.config, image_size)
-        return Subject(
-            name=type(model).__name__,
-            family="other",
-            settings="",
-            model=model,
-            image=model,
-            image_size=_positive(image_size) or USUAL_SIZE,
-        )
+        return _of_module(model, image_size)
     if not hasattr(model, "image_tower"):
         raise UsageError(f"Give a model's name, a torch.nn.Module or an Encoder to inspect, not {model!r}.")
     if isinstance(model.model, ResNet | VisionTransformer | CLIP):
@@ -128,6 +122,23 @@ def _of_config(name: str, config: Config, image_size: int | None) -> Subject:
         image_size=config.image_size,
         text=text,
         config=config,
+    )
+
+
+def _of_module(module: nn.Module, image_size: int | None) -> Subject:
+    waiting = [name for name, parameter in module.named_parameters() if is_lazy(parameter)]
+    if waiting:
+        raise UsageError(
+            f"Parameters of this {type(module).__name__}, such as {waiting[0]}, have no shape before it has run: run "
+            "it on one batch, then inspect it."
+        )
+    return Subject(
+        name=type(module).__name__,
+        family="other",
+        settings="",
+        model=module,
+        image=module,
+        image_size=_positive(image_size) or USUAL_SIZE,
     )
 
 

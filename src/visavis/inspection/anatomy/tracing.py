@@ -10,6 +10,7 @@ calling it, such as the `out_proj` of torch's multi-head attention, stands for t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,7 +74,7 @@ def _trace(module: nn.Module, given: Tensor, method: str) -> Trace:
         return Trace(input_shape=shape, root=_Building(recorder, whole=method == "forward").layer(recorder.root))
     except Exception as error:  # a foreign module can raise anything
         said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
-        reason = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
+        reason = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON].rstrip()}…"
         return Trace(input_shape=shape, root=static_layer(module, "", set()), failure=reason)
 
 
@@ -114,8 +115,10 @@ class _Building:
         self.runs = recorder.runs
         self.sizes = {name: parameter.numel() for name, parameter in recorder.module.named_parameters()}
         self.own: Counter[int] = Counter()  # parameters by the identity of the node that counts them
+        self.stored: set[int] = set()  # memory that is counted
         self.idle: defaultdict[int, list[Layer]] = defaultdict(list)
         assert recorder.root is not None, "the module ran"
+        self._new_bytes(recorder.root.given)  # the input is none of the layers'
         first: dict[str, Node] = {}
         for node in recorder.root.walk():
             self.own[id(node)] += sum(self.sizes[name] for name in node.weights)
@@ -144,11 +147,12 @@ class _Building:
 
     def layer(self, node: Node) -> Layer:
         """A node with all below it."""
-        below = [self.layer(child) for child in node.children]
         idle = self.idle[id(node)]
+        atom = _is_atom(node) and not idle
+        stored = self._new_bytes(node.made) if atom or not node.children else 0
+        below = [self.layer(child) for child in node.children]
         unknown = node.unknown.union(*(child.unknown for child in below))
         macs = node.macs + sum(child.macs or 0 for child in below)
-        atom = _is_atom(node) and not idle
         sight = node.sees
         return Layer(
             name=node.name,
@@ -159,7 +163,7 @@ class _Building:
             output_shape=_shape(node.made[0]) if node.made else (),
             params=self.own[id(node)] + sum(child.params for child in (*below, *idle)),
             macs=None if unknown else macs,
-            activation_bytes=sum(tensor.numel() for tensor in node.made) * FLOAT32,
+            activation_bytes=stored if atom else stored + sum(child.activation_bytes or 0 for child in below),
             unknown=tuple(sorted(unknown)),
             runs=self.runs[node.path] if node.module is not None else 1,
             receptive_field=sight.side if sight else None,
@@ -168,6 +172,13 @@ class _Building:
             children=() if atom else (*below, *idle),
             sources=tuple(node.sources),
         )
+
+    def _new_bytes(self, made: Sequence[Tensor]) -> int:
+        """What tensors take in float32, without those that only look at memory which is counted already."""
+        new = {tensor.untyped_storage()._cdata: tensor.numel() for tensor in made}
+        numbers = sum(numel for storage, numel in new.items() if storage not in self.stored)
+        self.stored.update(new)
+        return numbers * FLOAT32
 
     def _settings(self, node: Node, atom: bool) -> str:
         own = settings_of(node.module) if node.module is not None else ""

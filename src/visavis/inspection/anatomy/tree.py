@@ -30,7 +30,8 @@ class Layer:
         params: Numbers that are learned, its children's included; a weight that two layers share counts once, where it
             runs first.
         macs: Multiply-accumulates for one image or text, its children's included; None where any is unknown.
-        activation_bytes: Of its output for one image or text, in float32; None where it never ran.
+        activation_bytes: Of the outputs of all layers in it for one image or text, in float32; what only changes or
+            looks at another's output takes none. None where it never ran.
         unknown: Operations within that compute something for which there is no counting rule.
         runs: How often it runs for one input.
         receptive_field: Side in pixels of what a place of its output can see, None where that has no meaning; of a
