@@ -12,26 +12,39 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 
-class RecordedAttention(TorchFunctionMode):
+class RecordedAttention:
     """A context in which calls of scaled_dot_product_attention leave their weights in `weights`, in order.
 
     Each is [batch, heads, queries, keys], part of autograd's graph also where nothing before it asks for gradients.
+    PyTorch's own MultiheadAttention is heard too: its shortcut for inference, which calls no such function, rests.
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.weights: list[Tensor] = []
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **(kwargs or {}))
-        weights, value = attention_weights(*args, **(kwargs or {}))
+    def __enter__(self) -> RecordedAttention:
+        self._shortcut, self._fused = torch.backends.mha.get_fastpath_enabled(), F.scaled_dot_product_attention
+        torch.backends.mha.set_fastpath_enabled(False)
+        # A TorchFunctionMode would not do: it is off inside functions that it has been shown, and
+        # multi_head_attention_forward is one, so the call within would pass unheard.
+        F.scaled_dot_product_attention = self._attend
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        F.scaled_dot_product_attention = self._fused
+        torch.backends.mha.set_fastpath_enabled(self._shortcut)
+
+    def keep(self, weights: Tensor) -> None:
+        """What is done with the weights of a call, [batch, heads, queries, keys]."""
+        self.weights.append(weights)
+
+    def _attend(self, *args: Any, **kwargs: Any) -> Tensor:
+        weights, value = attention_weights(*args, **kwargs)
         if torch.is_grad_enabled() and not weights.requires_grad:
             weights.requires_grad_()
-        self.weights.append(weights)
+        self.keep(weights)
         return weights @ value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from torch import Tensor
 from visavis.engine.encoder import Encoder
 from visavis.errors import UsageError
 from visavis.inspection.explain.records import Unit
-from visavis.inspection.explain.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,24 +36,28 @@ class Candidates:
     scale: float
 
     def scores(self, features: Tensor) -> Tensor:
-        """Images' vectors [batch, embed_dim] to [batch, candidates]."""
+        """Images' vectors [batch, embed_dim] to all candidates' scores, [batch, candidates]."""
         if self.unit == "cosine":
             features = F.normalize(features, dim=-1)
         return features @ self.vectors.T + self.biases
+
+    def score(self, features: Tensor, asked: Tensor) -> Tensor:
+        """Images' vectors [batch, embed_dim] to the scores of one candidate each, of the numbers `asked`: [batch]."""
+        return self.scores(features).gather(1, asked[:, None])[:, 0]
 
     def probability(self, features: Tensor, number: int) -> Tensor:
         """Of one candidate among all, [batch]."""
         return (self.scale * self.scores(features)).softmax(dim=-1)[:, number]
 
-    def target(self, number: int) -> Target:
-        """One of them alone."""
-        kind = "text" if self.unit == "cosine" else "class"
-        return Target(
-            name=f"{kind} {self.names[number]}",
-            unit=self.unit,
-            vector=self.vectors[number],
-            bias=float(self.biases[number]),
-        )
+    def shuffled(self, seed: int) -> Candidates:
+        """The same names for vectors whose numbers stand in a random order, each vector in its own."""
+        generator = torch.Generator().manual_seed(seed)
+        orders = torch.rand(self.vectors.shape, generator=generator).argsort(dim=1)
+        return replace(self, vectors=self.vectors.gather(1, orders))
+
+    def called(self, number: int) -> str:
+        """One of them, as an explanation's target."""
+        return f"{'text' if self.unit == 'cosine' else 'class'} {self.names[number]}"
 
 
 def candidates_of(encoder: Encoder, names: Sequence[str], templates: Sequence[str]) -> Candidates:

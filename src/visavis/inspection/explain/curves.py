@@ -22,26 +22,29 @@ BLUR = 1 / 10  # of the image's side: the deviation of the Gaussian that hides w
 CELLS = 8  # a side, of the random map that is compared with: as coarse as maps are
 
 
-def deletion(run: Callable[[Tensor], Tensor], image: Tensor, blurred: Tensor, order: np.ndarray) -> np.ndarray:
-    """A network's answer as pixels become blurred, [PARTS + 1], from the whole image to blots.
+@torch.no_grad()
+def exchange(run: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, order: np.ndarray) -> np.ndarray:
+    """A network's answer as one image becomes another, pixel by pixel, [PARTS + 1].
+
+    Deletion goes from the whole image to the blurred one, insertion back.
 
     Args:
         run: Images [batch, 3, side, side] to answers [batch].
-        image: Preprocessed, [3, side, side].
-        blurred: The same without what makes it known.
-        order: Of the pixels in reading order, the most important first, int [side * side].
+        start: Preprocessed, [3, side, side].
+        end: Likewise.
+        order: Of the pixels in reading order, those first that are exchanged first, int [side * side].
     """
-    return _exchange(run, image, blurred, order)
+    images = start.repeat(PARTS + 1, 1, 1, 1)  # [PARTS + 1, 3, side, side]
+    flat = images.flatten(2)
+    for step in range(1, PARTS + 1):
+        gone = torch.from_numpy(order[: round(step * len(order) / PARTS)])
+        flat[step][:, gone] = end.flatten(1)[:, gone]
+    return run(images).numpy()
 
 
-def insertion(run: Callable[[Tensor], Tensor], image: Tensor, blurred: Tensor, order: np.ndarray) -> np.ndarray:
-    """A network's answer as pixels become sharp, [PARTS + 1], from the blurred image to the whole; see `deletion`."""
-    return _exchange(run, blurred, image, order)
-
-
-def area(curve: np.ndarray) -> float:
-    """Area under a curve over [0, 1], by trapezoids."""
-    return float((curve[1:] + curve[:-1]).mean() / 2)
+def area(curves: np.ndarray) -> np.ndarray:
+    """Area under curves [..., PARTS + 1] over [0, 1], by trapezoids: [...]."""
+    return (curves[..., 1:] + curves[..., :-1]).mean(axis=-1) / 2
 
 
 def order_of(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -58,13 +61,3 @@ def random_map(side: int, generator: np.random.Generator) -> np.ndarray:
 def blurred(picture: np.ndarray) -> np.ndarray:
     """A picture uint8 [side, side, 3] of which only blots are left."""
     return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(BLUR * len(picture))))
-
-
-@torch.no_grad()
-def _exchange(run: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, order: np.ndarray) -> np.ndarray:
-    images = start.repeat(PARTS + 1, 1, 1, 1)  # [PARTS + 1, 3, side, side]
-    flat = images.flatten(2)
-    for step in range(1, PARTS + 1):
-        gone = torch.from_numpy(order[: round(step * len(order) / PARTS)])
-        flat[step][:, gone] = end.flatten(1)[:, gone]
-    return run(images).numpy()

@@ -6,7 +6,7 @@ would rise with it, add the channels up, and keep what speaks for the target.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -41,13 +41,15 @@ def grad_cam(run: Run, layer: nn.Module, pixels: Tensor) -> Tensor:
 def last_map(run: Run, network: nn.Module, pixels: Tensor, least: int) -> nn.Module | None:
     """The module that ends last among those whose output is a square map with at least `least` places a side.
 
-    None where there is none, or where maps end with their channels last, as in Swin Transformers.
+    Only maps count that all of the image passes: none inside a block, where a shortcut leads past them. None where
+    there is no such map, or where maps end with their channels last, as in Swin Transformers.
     """
-    found: list[tuple[nn.Module, tuple[int, ...]]] = []
+    ended: dict[nn.Module, tuple[int, int]] = {}  # in the order of the last calls, as ReLUs are called again and again
 
     def keep(module: nn.Module, inputs: object, output: object) -> None:
+        ended.pop(module, None)
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2:].numel() > 1:
-            found.append((module, tuple(output.shape)))
+            ended[module] = (output.shape[2], output.shape[3])
 
     handles = [module.register_forward_hook(keep) for module in network.modules()]
     try:
@@ -56,6 +58,16 @@ def last_map(run: Run, network: nn.Module, pixels: Tensor, least: int) -> nn.Mod
     finally:
         for handle in handles:
             handle.remove()
-    if not found or found[-1][1][2] != found[-1][1][3]:
+    in_line = set(_in_line(network, ended))
+    maps = [(module, rows, columns) for module, (rows, columns) in reversed(ended.items()) if module in in_line]
+    if not maps or maps[0][1] != maps[0][2]:
         return None
-    return next((module for module, shape in reversed(found) if shape[2] == shape[3] >= least), None)
+    return next((module for module, rows, columns in maps if rows == columns >= least), None)
+
+
+def _in_line(module: nn.Module, with_map: Container[nn.Module]) -> Iterator[nn.Module]:
+    """Modules that follow one another: no parts of one that puts out a map, but for a sequence's."""
+    for child in module.children():
+        yield child
+        if child not in with_map or isinstance(child, nn.Sequential):
+            yield from _in_line(child, with_map)

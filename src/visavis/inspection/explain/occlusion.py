@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 
-def occlusion(
-    run: Callable[[Tensor], Tensor], pixels: Tensor, *, window: int, stride: int, batch_size: int = 64
-) -> Tensor:
+@torch.no_grad()
+def occlusion(run: Callable[[Tensor], Tensor], pixels: Tensor, *, window: int, stride: int) -> Tensor:
     """How far the score falls where the image is covered, [batch, side, side]; below 0 where it rises.
 
     A pixel that several places of the window cover has the mean of their falls.
@@ -24,22 +23,16 @@ def occlusion(
         pixels: Preprocessed images [batch, 3, side, side], whose grey is 0.
         window: Side of the square cover in pixels.
         stride: Pixels between its places; the last in a row is moved back to fit into the image.
-        batch_size: Images that run at once.
     """
     side = pixels.shape[-1]
     starts = [*range(0, side - window, stride), side - window]
-    places = [(slice(top, top + window), slice(left, left + window)) for top in starts for left in starts]
+    whole = run(pixels)  # [batch]
     falls, covers = pixels.new_zeros(len(pixels), side, side), pixels.new_zeros(side, side)
-    for rows, columns in places:
-        covers[rows, columns] += 1
-    with torch.no_grad():
-        for image, fall in zip(pixels, falls, strict=True):
-            whole = run(image[None])  # [1]
-            for start in range(0, len(places), batch_size):
-                part = places[start : start + batch_size]
-                covered = image.repeat(len(part), 1, 1, 1)
-                for copy, (rows, columns) in zip(covered, part, strict=True):
-                    copy[:, rows, columns] = 0
-                for lost, (rows, columns) in zip(whole - run(covered), part, strict=True):
-                    fall[rows, columns] += lost
+    for top in starts:
+        for left in starts:
+            place = (..., slice(top, top + window), slice(left, left + window))
+            covered = pixels.clone()
+            covered[place] = 0
+            falls[place] += (whole - run(covered))[:, None, None]
+            covers[place] += 1
     return falls / covers

@@ -13,7 +13,30 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
+from visavis.inspection.explain.material import Maps
+
 STEPS = 5
+
+
+def forgetting(
+    network: nn.Module, own: Maps, lost: Maps, pictures: np.ndarray, asked: np.ndarray, seed: int
+) -> np.ndarray:
+    """Rank correlations of a network's maps with those that it makes as it forgets, [images, 1 + STEPS].
+
+    Args:
+        network: Whose weights are randomised: in the first column none, in the last all, from the top.
+        own: Makes its maps.
+        lost: Makes them of a target that was randomised before.
+        pictures: uint8 [images, side, side, 3].
+        asked: What each is asked for, int [images].
+        seed: Of the random orders of the weights.
+    """
+    maps, columns = own(pictures, asked), []
+    for step in range(STEPS + 1):
+        with randomised(network, step / STEPS, seed):
+            others = lost(pictures, asked)
+        columns.append([rank_correlation(a.numpy(), b.numpy()) for a, b in zip(maps, others, strict=True)])
+    return np.array(columns).T
 
 
 @contextmanager
@@ -49,7 +72,7 @@ def shuffled(values: Tensor, generator: torch.Generator) -> Tensor:
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's correlation of two maps; 0 where one is the same all over, since it then says nothing."""
-    ranks = [rankdata(values) for values in (a, b)]
+    ranks = [rankdata(values.ravel()) for values in (a, b)]
     centred = [values - values.mean() for values in ranks]
     lengths = float(np.linalg.norm(centred[0]) * np.linalg.norm(centred[1]))
-    return float(centred[0] @ centred[1]) / lengths if lengths else 0.0
+    return float(centred[0] @ centred[1]) / lengths if lengths > 0 else 0.0

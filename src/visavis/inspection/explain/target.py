@@ -6,7 +6,7 @@ The one idea: each such number is linear in the image's vector, or in its direct
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -46,30 +46,38 @@ class Target:
 
 
 def choose_targets(encoder: Encoder, features: Tensor, texts: Sequence[str], classes: Sequence[str]) -> list[Target]:
-    """What to explain of one model: the texts, if it reads; the classes, if it has some; without any, a choice of ours.
+    """What to explain of one model: the texts, if it reads; the classes, if it has some; else a choice of ours.
 
     That is a supervised model's own prediction, and for all others the image's own embedding.
 
     Args:
         encoder: The model.
         features: The image's vector, [1, embed_dim].
-        texts: As asked for.
-        classes: As asked for.
+        texts: As asked for, of all models.
+        classes: As asked for, of all models.
 
     Raises:
-        UsageError: Nothing that was asked for can be asked of this model, or a class is unknown.
+        UsageError: A class is unknown, or a text is empty.
     """
-    if not texts and not classes:
-        return [own_embedding(features) if encoder.head is None else predicted(encoder, features)]
     if encoder.has_text and texts:
         return [of_text(encoder, text) for text in texts]
-    if encoder.head is not None and classes:
-        return [of_class(encoder, name) for name in classes]
-    if texts and not encoder.has_text:
-        instead = "Name one of its classes with --class" if encoder.head is not None else "Leave --text out"
-        raise UsageError(f"{encoder.name!r} has no text tower, so it cannot be asked for a text. {instead}.")
-    instead = 'Ask for a text: --text "a photo of a dog"' if encoder.has_text else "Leave --class out"
-    raise UsageError(f"{encoder.name!r} has no classes of its own, so it cannot be asked for one. {instead}.")
+    if encoder.head is not None:
+        return [of_class(encoder, name) for name in classes] or [predicted(encoder, features)]
+    return [own_embedding(features)]
+
+
+def check_answered(texts: Sequence[str], classes: Sequence[str], units: set[Unit]) -> None:
+    """Raises UsageError for a question that no model could be asked, from the units of all their answers."""
+    if texts and "cosine" not in units:
+        raise UsageError(
+            f"No model here has a text tower, so none can be asked for {texts[0]!r}. Add a CLIP model, or name a class "
+            "of the others with --class."
+        )
+    if classes and "logit" not in units:
+        raise UsageError(
+            f"No model here has classes of its own, so none can be asked for {classes[0]!r}. Ask for it as a text: "
+            f'--text "{classes[0]}".'
+        )
 
 
 def of_text(encoder: Encoder, text: str) -> Target:
@@ -78,7 +86,7 @@ def of_text(encoder: Encoder, text: str) -> Target:
         raise UsageError("The text to look for is empty. Say what to look for: --text 'a photo of a dog'.")
     (vector,) = encoder.encode_texts([text], normalize=True)
     return Target(
-        name=f'text "{text}"', unit="cosine", vector=torch.from_numpy(vector), text=text, notes=_cut(encoder, text)
+        name=f'text "{text}"', unit="cosine", vector=torch.from_numpy(vector), text=text, notes=_filled(encoder, text)
     )
 
 
@@ -88,8 +96,7 @@ def of_class(encoder: Encoder, name: str) -> Target:
     The mean over all classes is subtracted: softmax takes no notice of it, and where it moves, all classes do. Raises
     UsageError for a class that the model does not know, with the nearest names.
     """
-    if encoder.head is None:
-        raise UsageError(f"{encoder.name!r} has no classes of its own. Ask for a text if it has a text tower.")
+    assert encoder.head is not None, "the caller has asked for a head"
     number, count = _number_of(encoder, name), len(encoder.head[0])
     if number is None:
         known = encoder.class_names
@@ -102,15 +109,14 @@ def predicted(encoder: Encoder, features: Tensor) -> Target:
     """The logit of the class that a supervised model gives this image, from its vector [1, embed_dim]."""
     assert encoder.head is not None, "the caller has asked for a head"
     weight, bias = encoder.head
-    number = int((features.numpy() @ weight.T + bias).argmax())
-    target = _class_target(encoder, number)
+    target = _class_target(encoder, int((features.numpy() @ weight.T + bias).argmax()))
     note = f"No class was asked for: {target.name.removeprefix('class ')!r} is the model's own prediction."
-    return Target(**{**vars(target), "notes": (note,)})
+    return replace(target, notes=(note,))
 
 
 def own_embedding(features: Tensor) -> Target:
     """The length of the image's vector [1, embed_dim], as its projection on the direction that it has."""
-    note = "Nothing was asked for: shown is what the image's own embedding is made of."
+    note = "Nothing was asked that it can answer: shown is what the image's own embedding is made of."
     return Target(name="own embedding", unit="projection", vector=F.normalize(features, dim=-1)[0], notes=(note,))
 
 
@@ -128,18 +134,17 @@ def _class_target(encoder: Encoder, number: int) -> Target:
 
 
 def _number_of(encoder: Encoder, name: str) -> int | None:
-    known = [other.casefold() for other in encoder.class_names or ()]
-    if name.casefold() in known:
-        return known.index(name.casefold())
     assert encoder.head is not None, "the caller has asked for a head"
-    return int(name) if name.isdecimal() and int(name) < len(encoder.head[0]) else None
+    numbers = [str(number) for number in range(len(encoder.head[0]))]
+    for known in ([other.casefold() for other in encoder.class_names or ()], numbers):
+        if name.casefold() in known:
+            return known.index(name.casefold())
+    return None
 
 
-def _cut(encoder: Encoder, text: str) -> tuple[str, ...]:
-    """A note where a text is longer than the model reads: it is, if its tokens are the same without its end."""
-    words = text.split()
-    shorter = " ".join(words[:-1]) if len(words) > 1 else text.strip()[:-1]
-    tokens, without_end = encoder.tokenize([text, shorter])
-    if not np.array_equal(tokens, without_end):
+def _filled(encoder: Encoder, text: str) -> tuple[str, ...]:
+    """A note where a text leaves no room: its tokens are the same with one more word behind it."""
+    tokens, with_one_more = encoder.tokenize([text, f"{text} a"])
+    if not np.array_equal(tokens, with_one_more):
         return ()
-    return (f"The text is longer than the {len(tokens)} tokens that {encoder.name!r} reads: its end is cut off.",)
+    return (f"The text fills all {len(tokens)} tokens that {encoder.name!r} reads: what goes beyond is cut off.",)
