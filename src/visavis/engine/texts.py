@@ -1,14 +1,15 @@
 """Many texts through CLIP's text tower, each distinct beginning computed once.
 
 The one idea: a token sees only itself and those before it, so what the network computes there depends on the text up to
-it and on nothing else. Sorted, the texts form a tree of beginnings. Every linear map, which is nearly all of the
-arithmetic, runs over the tree's nodes: no padding, no text twice, and "a photo of a" once for a thousand classes. Only
-attention, which mixes along a text, is spread out to texts and back.
+it and on nothing else. Sorted, the texts form a tree of beginnings, and the network runs over the tree's nodes: no
+padding, no text twice, and "a photo of a" once for a thousand classes. In attention a node looks at those above it; a
+few texts' nodes are taken together, as one sequence with a mask.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from visavis.models.text import TextTransformer
 from visavis.models.transformer import Attention
 
 CHUNK = 256  # distinct texts in one tree: enough rows for fast matrix products, and little memory
+TOGETHER = 8  # texts whose nodes attend in one product: of more, the mask hides more
 
 
 @torch.inference_mode()
@@ -39,19 +41,34 @@ def encode_tokens(tower: TextTransformer, tokens: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tree:
-    """Distinct beginnings of sorted texts, one node each.
+class _Block:
+    """The nodes that a few texts add to the tree, and what they look at.
 
     Attributes:
-        nodes: The node of each token of each text, int64 [texts, length]; any node behind a text's end.
-        texts, places: Where each node first occurs, int64 [nodes].
-        ends: The node of each text's end token, int64 [texts].
+        nodes: A slice of the tree's.
+        above: Their ancestors and they themselves, int64 [seen].
+        mask: Which of those each of them looks at, bool [nodes of the block, seen].
     """
 
-    nodes: Tensor
+    nodes: slice
+    above: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tree:
+    """Distinct beginnings of sorted texts, one node each, in the order of the texts.
+
+    Attributes:
+        texts, places: Where each node first occurs, int64 [nodes].
+        ends: The node of each text's end token, int64 [texts].
+        blocks: The nodes, for attention.
+    """
+
     texts: Tensor
     places: Tensor
     ends: Tensor
+    blocks: tuple[_Block, ...]
 
 
 def _grow_tree(tokens: Tensor) -> _Tree:
@@ -64,9 +81,23 @@ def _grow_tree(tokens: Tensor) -> _Tree:
     numbers = torch.zeros_like(tokens)
     numbers[new] = torch.arange(int(new.sum()))
     # In its column a text that begins like those above it has the newest of their nodes, which is the highest.
-    nodes = numbers.cummax(dim=0).values
+    paths = numbers.cummax(dim=0).values  # [texts, length]; any node behind a text's end
     texts, places = new.nonzero(as_tuple=True)
-    return _Tree(nodes=nodes, texts=texts, places=places, ends=nodes.gather(1, ends[:, None]).squeeze(1))
+    firsts = torch.searchsorted(texts, torch.arange(0, len(tokens), TOGETHER)).tolist()
+    blocks = tuple(
+        _block(slice(first, after), paths[texts[first:after]], places[first:after])
+        for first, after in pairwise([*firsts, len(texts)])
+    )
+    return _Tree(texts=texts, places=places, ends=paths.gather(1, ends[:, None]).squeeze(1), blocks=blocks)
+
+
+def _block(nodes: slice, paths: Tensor, places: Tensor) -> _Block:
+    """A block of nodes, whose paths from the root are [nodes, length] up to their places [nodes]."""
+    on_path = torch.arange(paths.shape[1]) <= places[:, None]  # [nodes, length]
+    above = paths[on_path].unique()  # sorted
+    mask = torch.zeros(len(paths), len(above), dtype=torch.bool)
+    mask[on_path.nonzero()[:, 0], torch.searchsorted(above, paths[on_path])] = True
+    return _Block(nodes=nodes, above=above, mask=mask)
 
 
 def _encode_tree(tower: TextTransformer, tokens: Tensor) -> Tensor:
@@ -88,7 +119,11 @@ def _attend(attention: Attention, x: Tensor, tree: _Tree) -> Tensor:
     """Attention's mixture for every node, [nodes, width]."""
     width = x.shape[1]
     qkv = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)  # [nodes, 3 * width]
-    along = qkv[tree.nodes]  # [texts, length, 3 * width]
-    query, key, value = along.view(*tree.nodes.shape, 3, attention.heads, -1).permute(2, 0, 3, 1, 4)
-    mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)  # [texts, heads, length, head_width]
-    return mixed.transpose(1, 2)[tree.texts, tree.places].reshape(-1, width)
+    mixed = torch.empty_like(x)
+    for block in tree.blocks:
+        query = qkv[block.nodes, :width].view(1, -1, attention.heads, width // attention.heads)
+        seen = qkv[:, width:].index_select(0, block.above).view(1, len(block.above), 2 * attention.heads, -1)
+        key, value = seen.transpose(1, 2).chunk(2, dim=1)  # each [1, heads, seen, head_width]
+        found = F.scaled_dot_product_attention(query.transpose(1, 2), key, value, attn_mask=block.mask)
+        mixed[block.nodes] = found.transpose(1, 2).reshape(-1, width)
+    return mixed
