@@ -94,6 +94,7 @@ def _pictures(data: str | None, image: Path | None, progress: ShowProgress) -> P
     """What to measure on: at most `MOST_IMAGES` of the data, with labels where all have one."""
     from visavis.engine.pictures import as_picture, read_picture
     from visavis.inspection.sight.measure import Pictures
+    from visavis.inspection.sight.spread import spread_places
 
     shown = as_picture(image) if image is not None else None  # says now if it cannot be read
     if data is None:
@@ -102,8 +103,7 @@ def _pictures(data: str | None, image: Path | None, progress: ShowProgress) -> P
     from visavis.data.read import read_dataset
 
     dataset = read_dataset(data, lambda done, total: progress("checking images", done, total))
-    every = max(1, -(-len(dataset.samples) // MOST_IMAGES))
-    chosen = dataset.samples[::every]
+    chosen = [dataset.samples[place] for place in spread_places(len(dataset.samples), MOST_IMAGES)]
     pictures = [sample.path if sample.path is not None else read_picture(sample) for sample in chosen]
     labels = [sample.label for sample in chosen if sample.label is not None]
     complete = labels if len(labels) == len(chosen) else None

@@ -13,25 +13,29 @@ Feature Selection via Dependence Maximization, equation 5, for the unbiased HSIC
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from visavis.data.in_order import in_order
 from visavis.engine.encoder import Encoder
 from visavis.engine.pictures import ImageLike, as_picture
 from visavis.errors import UsageError
 from visavis.inspection.anatomy.anatomy import inspect
 from visavis.inspection.sight.records import Similarity
 from visavis.inspection.sight.taps import Tap, find_taps, listen
+from visavis.zoo.preprocess import Preprocess
 
 LEAST_IMAGES = 4  # of a batch; below, the unbiased estimate does not exist
 SHUFFLES = 20
 FLOOR = 0.95  # quantile of the shuffles
-EMBEDDING = "embedding"
+PIECE = 8192  # features of a batch that are centred and multiplied at once
+EMBEDDING = "embedding"  # what the network ends with, named like a layer
 
 
 def compare_layers(a: Encoder, b: Encoder, samples: Sequence[ImageLike], batch_size: int, seed: int) -> Similarity:
@@ -53,7 +57,7 @@ def compare_all(
         encoders: Networks; their layers are those of `find_taps`, and the embedding.
         pairs: Which to compare, by their numbers; one with itself compares its layers with each other.
         samples: Images.
-        batch_size: Of the minibatches; they are made equal in size, so that the estimate is unbiased.
+        batch_size: The most images of a minibatch; they are drawn at random and differ in size by one at most.
         seed: Of the shuffles.
         progress: Called with images done and images in all.
 
@@ -70,14 +74,16 @@ def compare_all(
         )
     heard = [_Heard(encoder) for encoder in encoders]
     generator = np.random.default_rng(seed)
+    mixed = [samples[place] for place in generator.permutation(len(samples))]  # neighbours may be of one class
     sums = [_Sums.empty(len(heard[a].layers), len(heard[b].layers)) for a, b in pairs]
+    decoded = in_order(partial(_preprocessed, encoders), mixed)  # while the networks compute
     done = 0
-    for batch in equal_batches(samples, batch_size):
-        pictures = [as_picture(image) for image in batch]
-        centred = [network.centred(pictures) for network in heard]
+    for size in batch_sizes(len(samples), batch_size):
+        pixels = list(islice(decoded, size))
+        centred = [network.centred(torch.stack([one[at] for one in pixels])) for at, network in enumerate(heard)]
         for total, (a, b) in zip(sums, pairs, strict=True):
             total.add(centred[a], centred[b], generator)
-        done += len(batch)
+        done += size
         progress(done, len(samples))
     return [
         Similarity(
@@ -93,20 +99,26 @@ def compare_all(
     ]
 
 
-def equal_batches(samples: Sequence[ImageLike], batch_size: int) -> Iterator[Sequence[ImageLike]]:
-    """All samples in order, in batches of at most `batch_size` whose sizes differ by one at most."""
-    bounds = np.linspace(0, len(samples), -(-len(samples) // batch_size) + 1).round().astype(int)
-    return (samples[start:stop] for start, stop in pairwise(bounds))
+def batch_sizes(images: int, most: int) -> list[int]:
+    """Sizes of as few batches as possible, of at most so many images, that differ by one at most."""
+    count = -(-images // most)
+    return [images // count + (number < images % count) for number in range(count)]
 
 
 def gram(features: Tensor) -> Tensor:
     """Who is like whom: products of images' features, float64 [n, n] of [n, ...].
 
-    The mean over the batch is taken off before, which changes no estimate here but saves digits.
+    The mean over the batch is taken off before. That changes no estimate here but saves digits, as some features of
+    Transformers are large and the same for all images. Pieces that fit a processor's cache are read once.
     """
+    if features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
+        features = features.permute(0, 2, 3, 1)  # as they lie in memory; the order of features means nothing
     flat = features.reshape(len(features), -1)
-    flat = flat - flat.mean(dim=0)
-    return (flat @ flat.T).double()
+    total = torch.zeros(len(flat), len(flat), dtype=torch.float64)
+    for piece in flat.split(PIECE, dim=1):
+        centred = piece - piece.mean(dim=0)
+        total += centred @ centred.T
+    return total
 
 
 def centre(grams: np.ndarray) -> np.ndarray:
@@ -178,14 +190,23 @@ class _Heard:
         self.taps: tuple[Tap, ...] = find_taps(encoder, inspect(encoder).towers[0].root)
         self.layers = (*(tap.layer for tap in self.taps), EMBEDDING)
 
-    def centred(self, pictures: Sequence[ImageLike]) -> np.ndarray:
-        """U-centred Gram matrices of one batch, [layers, n, n]."""
-        grams = torch.zeros(len(self.layers), len(pictures), len(pictures), dtype=torch.float64)
+    def centred(self, pixels: Tensor) -> np.ndarray:
+        """U-centred Gram matrices, [layers, n, n], of preprocessed images [n, 3, side, side]."""
+        grams = torch.zeros(len(self.layers), len(pixels), len(pixels), dtype=torch.float64)
 
         def keep(at: int, heard: Tensor) -> None:
             grams[at] = gram(heard)
 
-        pixels = torch.stack([self.encoder.preprocess(picture) for picture in pictures])
         with listen(self.encoder.image_tower, self.taps, keep):
             grams[-1] = gram(self.encoder.encode_pixels(pixels))
         return centre(grams.numpy())
+
+
+def _preprocessed(encoders: Sequence[Encoder], image: ImageLike) -> list[Tensor]:
+    """An image as each network wants it, [3, side, side]; made once for those that want the same."""
+    picture = as_picture(image)
+    made: dict[Preprocess, Tensor] = {}
+    for encoder in encoders:
+        if encoder.preprocessing not in made:
+            made[encoder.preprocessing] = encoder.preprocess(picture)
+    return [made[encoder.preprocessing] for encoder in encoders]

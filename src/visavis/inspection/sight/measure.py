@@ -21,6 +21,7 @@ from visavis.inspection.sight.positions import position_similarity
 from visavis.inspection.sight.reaches import attention_reaches, effective_reaches, theoretical_reaches
 from visavis.inspection.sight.records import Ablation, Sight
 from visavis.inspection.sight.removals import MOST_IMAGES, Subject, affordable, removals_of
+from visavis.inspection.sight.spread import spread_places
 from visavis.inspection.sight.taps import find_taps
 from visavis.inspection.sight.worth import worth
 from visavis.progress import ShowProgress
@@ -145,4 +146,5 @@ def _parts(
 
 def _spread(items: Rows, most: int) -> Rows:
     """At most so many of a sequence or of a tensor's rows, the first among them, spread evenly."""
-    return items[:: max(1, -(-len(items) // most))]
+    places = spread_places(len(items), most)
+    return items[places] if isinstance(items, Tensor) else [items[place] for place in places]

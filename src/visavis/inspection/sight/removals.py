@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from visavis.engine.encoder import Encoder
 from visavis.inspection.anatomy.parts import parts_of
 from visavis.inspection.anatomy.tree import Layer
@@ -25,6 +23,7 @@ from visavis.inspection.sight.ablations import (
     without_skip,
 )
 from visavis.inspection.sight.positions import find_positions
+from visavis.inspection.sight.spread import spread_places
 from visavis.inspection.sight.taps import Tap, blocks_in, split_tokens
 
 BUDGET = 2e13  # multiply-accumulates, as for encoding a thousand images with ViT-B/16; some minutes on two cores
@@ -121,7 +120,6 @@ def affordable(kinds: Sequence[Sequence[Removal]], macs: int | None) -> tuple[li
     order = sorted(range(len(kinds)), key=lambda at: len(kinds[at]))
     for done, at in enumerate(order):
         share = min(len(kinds[at]), left // (len(kinds) - done))
-        places = np.linspace(0, len(kinds[at]) - 1, share).round().astype(int) if share else []
-        chosen[at] = [kinds[at][place] for place in places]
+        chosen[at] = [kinds[at][place] for place in spread_places(len(kinds[at]), share)] if share else []
         left -= share
     return [removal for at in range(len(kinds)) for removal in chosen[at]], images
