@@ -30,6 +30,9 @@ fuzz: $(VENV)/.installed-test  ## 20,000 damaged files through every reader of w
 bench-opening: $(VENV)/.installed  ## time and memory of opening ViT-L/14, time of a listing
 	$(BIN)/python benchmarks/opening.py
 
+bench-search: $(VENV)/.installed  ## time of an exact search among a million vectors
+	$(BIN)/python benchmarks/search.py
+
 wheel: $(VENV)/.installed  ## build dist/visavis-*.whl
 	rm -rf build dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
@@ -56,4 +59,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: help install demo test check test-peers fuzz bench-opening wheel photos clean
+.PHONY: help install demo test check test-peers fuzz bench-opening bench-search wheel photos clean

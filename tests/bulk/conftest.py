@@ -48,6 +48,12 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def program() -> str:
+    """The job as a program: its arguments are the data and the output."""
+    return textwrap.dedent(PROGRAM.format(pause=0.01))
+
+
+@pytest.fixture
 def start() -> Callable[..., subprocess.Popen[str]]:
     """The job as a process of its own, that can be killed."""
 

@@ -84,10 +84,12 @@ def map_collection(path: Path) -> Collection:
 def _open(encoder: Encoder, path: Path) -> Collection:
     about = check_embeddings(path)
     if about["fingerprint"] != encoder.fingerprint:
+        told = about.get("decode", encoder.decode)
+        advice = f" It was written with --decode {told}." if told != encoder.decode else ""
         raise UsageError(
             f"The vectors in {printable(str(path))!r} are those of {about['model']!r}, and {encoder.name!r} has other "
-            "weights or preprocessing: their vectors cannot be compared. Search with the former, or embed the images "
-            "again."
+            f"weights, preprocessing or decoding: their vectors cannot be compared.{advice} Search with the former, or "
+            "embed the images again."
         )
     return map_collection(path)
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -60,10 +60,10 @@ def table_of(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def open_writer(place: Path | BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer that leaves vectors as they are, as they hardly compress, and guards every page with a checksum."""
     return pq.ParquetWriter(
-        path,
+        place,
         schema,
         compression={"id": "zstd", "name": "zstd", "label": "zstd", "embedding.list.element": "none"},
         use_dictionary=["label"],

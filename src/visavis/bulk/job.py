@@ -1,9 +1,9 @@
 """A listing embedded into a file, in pieces, so that it can be stopped at any moment and goes on from there.
 
 The one idea: the source is gone through twice. First it is only listed, which tells how many images there are and what
-each piece of 256 depends on; then the pieces that are not there yet are made. A piece is the unit of what is lost by a
-kill, of order, and of arithmetic: images are encoded in the same batches whenever and however often a run was stopped,
-so its output is the same to the byte.
+each piece of 256 depends on; then the pieces that are not there yet are made, here (`make_pieces`) or on many machines
+(`ray_data.py`). A piece is the unit of what is lost by a kill, of order, and of arithmetic: images are encoded in the
+same batches whenever, wherever and however often a run was stopped, so its output is the same to the byte.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from visavis.bulk.embedding_file import Row, about_of, schema_of
-from visavis.bulk.parts import Parts
+from visavis.bulk.parts import Parts, pack
 from visavis.bulk.stream import Decoded, decode_entries, name_of
 from visavis.data.checking import printable
 from visavis.data.dataset import Skipped
@@ -45,6 +45,7 @@ class Work:
         embed_dim: Length of a vector.
         dtype: "float32" or "float16".
         pixels: From an RGB picture to uint8 [side, side, 3].
+        at_least: As in `visavis.data.decoding.decode_image`.
         open: From the number of images, and the engine's name that an earlier run began with or None, to what computes
             their vectors: its name, all that changes its numbers, and a function.
     """
@@ -53,6 +54,7 @@ class Work:
     embed_dim: int
     dtype: str
     pixels: Callable[[Image.Image], np.ndarray]
+    at_least: int | None = None
     open: Callable[[int, str | None], tuple[str, str, Encode]]
 
 
@@ -62,6 +64,30 @@ class Survey:
 
     total: int
     pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be done, and all that whoever does a part of it has to know.
+
+    Attributes:
+        listing: The images.
+        survey: What was found there.
+        work: What is done to each.
+        engine: The name of what computes.
+        identity: All that changes its numbers.
+    """
+
+    listing: Listing
+    survey: Survey
+    work: Work
+    engine: str
+    identity: str
+
+
+Told: TypeAlias = Callable[[int], None]  # images dealt with since the last call
+# From a job, what computes vectors here, and the numbers of pieces: each piece with its number, in any order.
+Make: TypeAlias = Callable[[Job, Encode, Sequence[int], Told], Iterator[tuple[int, bytes]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +148,34 @@ def job_id(found: Survey, work: Work) -> str:
     return _hash(_identity(work), found.pieces)
 
 
+def make_pieces(job: Job, encode: Encode, numbers: Sequence[int], told: Told) -> Iterator[tuple[int, bytes]]:
+    """Pieces of a job, made in this process, in order. Raises VisavisError where the data changed meanwhile."""
+    total, work = job.survey.total, job.work
+    entries = _entries_of(job.listing, total, set(numbers))
+    with closing(decode_entries(entries, work.pixels, work.at_least)) as stream:
+        for number in numbers:
+            rows: list[Row] = []
+            skipped: list[Skipped] = []
+            seen: list[Found] = []
+            while batch := list(islice(stream, min(BATCH, _size(number, total) - len(seen)))):
+                seen += [decoded.found for decoded in batch]
+                _encode(batch, work.dtype, encode, rows, skipped)
+                told(len(batch))
+            if _digest(seen) != job.survey.pieces[number]:
+                raise VisavisError(
+                    f"The images of {job.listing.source!r} changed while they were read. Run the same command again "
+                    "once they stay as they are; what is still the same is kept."
+                )
+            yield number, pack(rows, skipped, work.embed_dim, work.dtype)
+
+
 def run_job(
-    listing: Listing, found: Survey, work: Work, out: Path, on_progress: OnProgress = lambda *_: None
+    listing: Listing,
+    found: Survey,
+    work: Work,
+    out: Path,
+    on_progress: OnProgress = lambda *_: None,
+    make: Make = make_pieces,
 ) -> Summary:
     """Embeds what was surveyed into `out`, or what of it is still missing.
 
@@ -131,26 +183,30 @@ def run_job(
         UsageError: `out` is something else already.
         VisavisError: Not one image could be embedded; the disk is full; the data changed meanwhile.
     """
-    job = job_id(found, work)
-    parts = Parts(out, work.embed_dim, work.dtype)
+    known = job_id(found, work)
+    parts = Parts(out)
     if out.exists():
-        summary = _already(parts, job, found.total)
+        summary = _already(parts, known, found.total)
         parts.remove()
         return summary
     with parts.locked():
-        name, engine, encode = work.open(found.total, parts.begun_with())
-        parts.note_engine(name)
-        made_by = _hash(_identity(work), engine)
+        engine, identity, encode = work.open(found.total, parts.begun_with())
+        parts.note_engine(engine)
+        job = Job(listing=listing, survey=found, work=work, engine=engine, identity=identity)
+        made_by = _hash(_identity(work), identity)
         names = [f"{number:08d}-{_hash(made_by, piece)[:16]}.parquet" for number, piece in enumerate(found.pieces)]
         there = parts.finished()
         missing = [number for number, name in enumerate(names) if name not in there]
-        n_before = found.total - sum(_size(number, found.total) for number in missing)
+        n_done = sum(_size(number, found.total) for number in missing)
         start = time.monotonic()
-        _fill(listing, found, work, encode, _Filling(parts, names, missing, n_before, on_progress))
+        if missing:
+            told = _counter(found.total - n_done, found.total, on_progress)
+            for number, piece in make(job, encode, missing, told):
+                parts.write(names[number], piece)
         seconds = time.monotonic() - start
         n_images, skipped = parts.count(names)
         if n_images:
-            said = {**work.about, "engine": engine, "job": job, "images": n_images, "skipped": len(skipped)}
+            said = {**work.about, "engine": identity, "job": known, "images": n_images, "skipped": len(skipped)}
             on_progress("writing", 0, 0)
             parts.merge(names, skipped, schema_of(work.embed_dim, work.dtype, said))
         else:
@@ -161,12 +217,23 @@ def run_job(
     return Summary(
         out=out,
         n_images=n_images,
-        n_before=n_before,
+        n_before=found.total - n_done,
         n_skipped=len(skipped),
         skipped_file=parts.skipped_file if skipped else None,
         seconds=seconds,
-        n_done=found.total - n_before,
+        n_done=n_done,
     )
+
+
+def _counter(done: int, total: int, on_progress: OnProgress) -> Told:
+    on_progress("embedding", done, total)
+
+    def told(n_images: int) -> None:
+        nonlocal done
+        done += n_images
+        on_progress("embedding", done, total)
+
+    return told
 
 
 def _already(parts: Parts, job: str, total: int) -> Summary:
@@ -188,44 +255,6 @@ def _already(parts: Parts, job: str, total: int) -> Summary:
         seconds=0.0,
         n_done=0,
     )
-
-
-@dataclass(frozen=True)
-class _Filling:
-    """The pieces that are still to be made: all their names, the numbers of the missing ones, what was there."""
-
-    parts: Parts
-    names: list[str]
-    missing: list[int]
-    n_before: int
-    on_progress: OnProgress
-
-
-def _fill(listing: Listing, found: Survey, work: Work, encode: Encode, todo: _Filling) -> None:
-    if not todo.missing:
-        return
-    done = todo.n_before
-    wanted = set(todo.missing)
-    todo.on_progress("embedding", done, found.total)
-    with closing(decode_entries(_entries_of(listing, found.total, wanted), work.pixels)) as stream:
-        for number in todo.missing:
-            rows: list[Row] = []
-            skipped: list[Skipped] = []
-            seen: list[Found] = []
-            while len(seen) < _size(number, found.total):
-                batch = list(islice(stream, min(BATCH, _size(number, found.total) - len(seen))))
-                if not batch:
-                    break
-                seen += [decoded.found for decoded in batch]
-                _encode(batch, work.dtype, encode, rows, skipped)
-                done += len(batch)
-                todo.on_progress("embedding", done, found.total)
-            if _digest(seen) != found.pieces[number]:
-                raise VisavisError(
-                    f"The images of {listing.source!r} changed while they were read. Run the same command again once "
-                    "they stay as they are; what is still the same is kept."
-                )
-            todo.parts.write(todo.names[number], rows, skipped)
 
 
 def _entries_of(listing: Listing, total: int, pieces: set[int]) -> Iterator[Found]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import os
 import re
@@ -30,19 +31,26 @@ _LOCK = "lock"
 _ENGINE = "engine"
 
 
+def pack(rows: Sequence[Row], skipped: Sequence[Skipped], embed_dim: int, dtype: str) -> bytes:
+    """A piece as the bytes of its file: Parquet, with what was skipped in its metadata."""
+    about = {_SKIPPED: json.dumps([(one.name, one.reason) for one in skipped]).encode()}
+    schema = schema_of(embed_dim, dtype, about={}).with_metadata(about)
+    stream = io.BytesIO()
+    with open_writer(stream, schema) as writer:
+        writer.write_table(table_of(rows, schema))
+    return stream.getvalue()
+
+
 class Parts:
     """The pieces of one output, while this process alone works on them.
 
     Args:
         out: The file that they will become.
-        embed_dim: Length of a vector.
-        dtype: "float32" or "float16".
     """
 
-    def __init__(self, out: Path, embed_dim: int, dtype: str) -> None:
+    def __init__(self, out: Path) -> None:
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
-        self._columns = (embed_dim, dtype)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -89,12 +97,10 @@ class Parts:
         """The names of the pieces that are there."""
         return {path.name for path in self.folder.iterdir() if _PIECE.fullmatch(path.name)}
 
-    def write(self, name: str, rows: Sequence[Row], skipped: Sequence[Skipped]) -> None:
+    def write(self, name: str, piece: bytes) -> None:
         """One piece, whole or not at all. Raises VisavisError where it cannot be written."""
-        schema = schema_of(*self._columns, about={})
-        schema = schema.with_metadata({_SKIPPED: json.dumps([(one.name, one.reason) for one in skipped]).encode()})
-        with self.writing(), replacing(self.folder / name) as temporary, open_writer(temporary, schema) as writer:
-            writer.write_table(table_of(rows, schema))
+        with self.writing(), replacing(self.folder / name) as temporary:
+            temporary.write_bytes(piece)
 
     def count(self, names: Sequence[str]) -> tuple[int, list[Skipped]]:
         """How many images the pieces hold, and what they skipped."""

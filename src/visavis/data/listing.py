@@ -68,15 +68,16 @@ def list_folder(path: Path) -> Listing:
     """
     if not any(isinstance(place, str) and is_image(place) for place in walk(path)):
         raise UsageError(nothing_found(path, [place for place in walk(path) if isinstance(place, str)]))
+    root = path.absolute()  # the working folder may be another one where the images are read
     parts = part_folders(_tops(path))
 
     def entries(start: int) -> Iterator[Found]:
-        images = (place for place in walk(path) if isinstance(place, Skipped) or is_image(place))
+        images = (place for place in walk(root) if isinstance(place, Skipped) or is_image(place))
         for place in islice(images, start, None):
             yield (
                 place
                 if isinstance(place, Skipped)
-                else file_entry(path / place, place, label_and_part(place, parts)[0])
+                else file_entry(root / place, place, label_and_part(place, parts)[0])
             )
 
     name = printable(path.resolve().name or "images")
@@ -102,6 +103,7 @@ def list_table(path: Path) -> Listing:
     """
     from visavis.data.parquet_images import parquet_entries
 
+    path = path.absolute()
     stamp = file_stamp(path)
     if path.suffix.lower() == ".parquet":
         entries = parquet_entries(path, stamp)

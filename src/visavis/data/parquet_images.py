@@ -123,6 +123,10 @@ class _Images:
         self._batches: Iterator[Any] = iter(())
         self._next = -1  # the first row of the next batch
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it opens the file itself."""
+        return type(self), (self._path, self._column, self._counts)
+
     def row(self, number: int) -> Any:
         """The value in that row; an OSError where the table is damaged there."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -24,18 +25,18 @@ def list_paths(stream: BinaryIO) -> Listing:
     Raises:
         UsageError: It is empty.
     """
-    kept = _Kept(stream)
+    kept, folder = _Kept(stream), os.getcwd()
     separator = b"\0" if b"\0" in kept.read(0) else b"\n"
 
     def entries(start: int) -> Iterator[Found]:
         for path in islice(_names(kept, separator), start, None):
-            yield file_entry(Path(path), path)
+            yield file_entry(Path(folder, path), path)
 
     if next(_names(kept, separator), None) is None:
         raise UsageError(
             "The list of images on standard input is empty. Give one path a line, as `find photos -name '*.jpg'` does."
         )
-    return Listing(name="standard input", kind="list", source=printable(os.getcwd()), entries=entries)
+    return Listing(name="standard input", kind="list", source=printable(folder), entries=entries)
 
 
 def _names(kept: _Kept, separator: bytes) -> Iterator[str]:
@@ -64,6 +65,10 @@ class _Kept:
 
     def read(self, place: int) -> bytes:
         return os.pread(self._number, BLOCK, place)
+
+    def __reduce__(self) -> tuple[type[_Kept], tuple[io.BytesIO]]:
+        """In another process it is a file there."""
+        return _Kept, (io.BytesIO(os.pread(self._number, os.fstat(self._number).st_size, 0)),)
 
     def __del__(self) -> None:
         os.close(self._number)
