@@ -24,8 +24,9 @@ check: $(VENV)/.installed-test  ## format, lint, types, layers
 test-peers: .venv-peers/.installed  ## compare with the live peers in an environment of their own
 	.venv-peers/bin/python -m pytest tests/peers
 
-fuzz: $(VENV)/.installed-test  ## 20,000 damaged files through every reader of weights
+fuzz: $(VENV)/.installed-test  ## 22,000 damaged files and networks through every reader of weights
 	$(BIN)/python tests/fuzz/fuzz_formats.py
+	$(BIN)/python tests/fuzz/fuzz_networks.py
 
 bench-opening: $(VENV)/.installed  ## time and memory of opening ViT-L/14, time of a listing
 	$(BIN)/python benchmarks/opening.py

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,9 +144,18 @@ def test_names_of_a_hugging_face_head(tmp_path):
         ({"0": "a", "1": "b", "2": "c"}, ("a", "b", "c")),
         ({"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}, None),
         ({"0": "a", "1": "b"}, None),
+        (["a", "b", "c"], None),
     ):
         (folder / "config.json").write_text(json.dumps({**config, "id2label": labels}))
         assert open_checkpoint(folder).class_names == wanted
+
+
+def test_damaged_networks_of_every_library():
+    fuzz = Path(__file__).parents[1] / "fuzz" / "fuzz_networks.py"
+    called = subprocess.run([sys.executable, fuzz, "60", "--seed", "5"], capture_output=True, text=True, check=False)
+    assert called.returncode == 0, called.stdout + called.stderr
+    assert "60 networks, seed 5" in called.stdout
+    assert ", 0 failures" in called.stdout
 
 
 def test_preprocessing_that_cannot_be_done_is_refused(tmp_path):

@@ -145,7 +145,9 @@ def test_ordinary_pictures_are_not_cut_first():
         ({"crop_rounding": "up"}, "crop_rounding must be 'even' or 'down', not 'up'"),
         ({"mean": (0.5, 0.5)}, "mean must be three numbers"),
         ({"mean": (0.5, 0.5, float("nan"))}, "mean must be three numbers"),
-        ({"std": (0.5, 0.0, 0.5)}, "std must be above 0 in each channel"),
+        ({"mean": (0.5, 1e308, 0.5)}, "mean must be three numbers up to 10000"),
+        ({"std": (0.5, 0.0, 0.5)}, r"std must be at least 0\.0001 in each channel"),
+        ({"std": (0.5, 1e-300, 0.5)}, r"std must be at least 0\.0001 in each channel"),
     ],
 )
 def test_impossible_settings(values, words):

@@ -100,7 +100,7 @@ def checkpoint_of(path: Path, written: str, state: dict[str, Tensor]) -> Checkpo
     try:
         checkpoint = _checkpoint(json.loads(written), state)
         _check_fit(checkpoint)
-    except (TypeError, KeyError, ValueError, RecursionError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
         raise VisavisError(
             f"The metadata of {str(path)!r} do not describe its weights ({type(error).__name__}: {error}). Give a file "
             "that `visavis train` wrote, as it wrote it."

@@ -153,7 +153,9 @@ def _class_names(file: TensorFile, config: Config, row: Published | None) -> tup
         return None
     if row is not None:
         return imagenet_names() if row.classes == "imagenet1k" else None
-    labels: dict[str, Any] = (file.config or {}).get("id2label") or {}
+    labels: Any = (file.config or {}).get("id2label")
+    if not isinstance(labels, dict):
+        return None
     names = tuple(str(labels.get(str(number), "")) for number in range(config.num_classes))
     said = names and all(names) and not all(re.fullmatch(r"LABEL_\d+", name) for name in names)
     return names if said else None

@@ -19,6 +19,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 MAX_IMAGE_SIZE = 4096
 MAX_PIXELS = 64_000_000  # of a resized picture: a hair of 1 x 10,000,000 pixels would grow without bound
+MOST, LEAST = 1e4, 1e-4  # of a mean, and of a deviation, on the scale from 0 to 1: float32 holds what they make of it
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -59,10 +60,10 @@ class Preprocess:
         if self.crop_rounding not in ("even", "down"):
             raise ValueError(f"crop_rounding must be 'even' or 'down', not {self.crop_rounding!r}.")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != 3 or not all(math.isfinite(value) for value in values):
-                raise ValueError(f"{name} must be three numbers, not {values!r}.")
-        if min(self.std) <= 0:
-            raise ValueError(f"std must be above 0 in each channel, not {self.std!r}.")
+            if len(values) != 3 or not all(abs(value) <= MOST for value in values):  # not a number is never below
+                raise ValueError(f"{name} must be three numbers up to {MOST:g}, not {values!r}.")
+        if min(self.std) < LEAST:
+            raise ValueError(f"std must be at least {LEAST:g} in each channel, not {self.std!r}.")
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resized and cut, before normalisation: uint8 [image_size, image_size, 3]."""
