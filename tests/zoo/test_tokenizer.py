@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visavis.errors import UsageError
-from visavis.zoo.tokenizer import CLIP_VOCAB_SIZE, MIN_VOCAB_SIZE, Tokenizer, clean
+from visavis.zoo.tokenizer import CLIP_VOCAB_SIZE, MIN_VOCAB_SIZE, Tokenizer, _between_spaces, clean
 
 GOLDENS = Path(__file__).with_name("goldens") / "clip_tokens.json.gz"  # tests/peers/make_token_goldens.py made it
 START, END = 49406, 49407  # OpenAI's numbers of <|startoftext|> and <|endoftext|>
@@ -112,6 +112,16 @@ def test_plain_words_come_back(words, vocab_size):
     tokenizer = Tokenizer(vocab_size)
     text = " ".join(words)
     assert tokenizer.decode(tokenizer.encode(text)) == clean(text)
+
+
+@given(st.text("ab A1'\"&;#<\t\n\x0b\xa0éÃ©ÂÀßŉ–—‘’“”…€™´\u0301", max_size=30) | TEXTS)
+def test_what_is_not_cleaned_needs_no_cleaning(text):
+    assert " ".join(_between_spaces(text)) == clean(text)
+
+
+@pytest.mark.parametrize("text", ["naïve – “quoted” ‘so’…", "schÃ¶n", "R&amp;B", "R & B", "a&lt;b", "it\u2019s"])
+def test_known_texts_between_spaces(text):
+    assert " ".join(_between_spaces(text)) == clean(text)
 
 
 @given(TEXTS.filter(lambda text: "oftext|>" not in text.lower()), VOCAB_SIZES)

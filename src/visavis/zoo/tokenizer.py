@@ -28,6 +28,7 @@ from itertools import chain, islice, pairwise
 import ftfy
 import numpy as np
 import regex
+from ftfy.badness import is_bad
 
 from visavis.errors import UsageError
 
@@ -43,8 +44,11 @@ _WORDS = regex.compile(
     r"<\|(?:start|end)oftext\|>|'(?:s|t|re|ve|m|ll|d)|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE
 )
 _SPACES = regex.compile(r"\s+")
-# Printable ASCII, tabs and line ends, without the "&" that may begin an HTML entity: `clean` only joins their spaces.
-_NEEDS_NO_CLEANING = re.compile(r"[\t\n -%'-~]*(?:& [\t\n -%'-~]*)*").fullmatch
+# Printable ASCII, tabs and line ends, Western letters, dashes, quotes and dots, without the "&" that may begin an HTML
+# entity: where such text does not look like a broken encoding, `clean` only straightens quotes and joins spaces.
+_SIGNS = r"[\t\n -%'-~À-ÖØ-öø-ÿ–—‘’“”…]*"
+_NEEDS_NO_CLEANING = re.compile(rf"{_SIGNS}(?:& {_SIGNS})*").fullmatch
+_STRAIGHT = str.maketrans("‘’“”", "''\"\"")
 _MOST_PARTS = 2**16  # kept in memory
 
 
@@ -84,9 +88,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """All tokens of a text, without start and end token. Raises TypeError unless it is a str."""
-        plain = isinstance(text, str) and _NEEDS_NO_CLEANING(text)  # else cleaning takes nine tenths of the time
-        between_spaces = text.lower().split() if plain else clean(text).split(" ")
-        return [*chain.from_iterable(map(_parts(self.vocab_size).__getitem__, between_spaces))]
+        return [*chain.from_iterable(map(_parts(self.vocab_size).__getitem__, _between_spaces(text)))]
 
     def __call__(self, texts: str | Sequence[str]) -> np.ndarray:
         """One row a text: start token, tokens, end token, zeros. A long text is cut and keeps its end token.
@@ -142,6 +144,15 @@ def clean(text: str) -> str:
         raise TypeError(f"A text to tokenize must be a str, not {type(text).__name__}: {reprlib.repr(text)}.")
     text = html.unescape(html.unescape(ftfy.fix_text(text)))
     return _SPACES.sub(" ", text.strip()).strip().lower()
+
+
+def _between_spaces(text: str) -> list[str]:
+    """A cleaned text cut at its spaces. Cleaning would take nine tenths of the time, and few texts need it."""
+    if not isinstance(text, str) or not _NEEDS_NO_CLEANING(text):
+        return clean(text).split(" ")
+    if text.isascii():
+        return text.lower().split()
+    return clean(text).split(" ") if is_bad(text) else text.translate(_STRAIGHT).lower().split()
 
 
 class _Parts(dict[str, tuple[int, ...]]):
