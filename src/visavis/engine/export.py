@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,8 @@ from visavis.data.dataset import Dataset
 from visavis.engine.encoder import Encoder
 from visavis.engine.engines.engine import check_engine
 from visavis.engine.engines.int8 import CALIBRATION, Runtime, write_int8
-from visavis.engine.engines.onnx_file import TOLERANCE, ImageTower, compare_vectors, describe, export_onnx, quiet
+from visavis.engine.engines.lean import lean_tower
+from visavis.engine.engines.onnx_file import TOLERANCE, compare_vectors, describe, export_onnx, quiet
 from visavis.engine.pictures import ImageLike, read_picture
 from visavis.errors import UsageError, VisavisError
 
@@ -79,8 +80,7 @@ def pick_images(dataset: Dataset) -> list[Image.Image]:
 
 def _write_onnx(encoder: Encoder, runtime: Runtime, folder: Path, calibration: Sequence[ImageLike]) -> tuple[Path, str]:
     network, path = encoder.network, folder / "exported.onnx"
-    metadata = describe(asdict(encoder.preprocessing), encoder.about, encoder.name)
-    difference = export_onnx(network.model, network.encode, encoder.image_size, path, metadata)
+    difference = export_onnx(network, path)
     if not len(calibration):
         return path, _near(difference)
     images = torch.stack([encoder.preprocess(image) for image in calibration[:CALIBRATION]])
@@ -99,13 +99,13 @@ def _to_openvino(source: Path) -> Path:
 def _write_torchscript(encoder: Encoder, folder: Path) -> tuple[Path, str]:
     """Traced, with the description beside the code as "visavis.json"."""
     path = folder / "exported.pt"
-    tower = ImageTower(encoder.model, encoder.network.encode).eval()
+    network = encoder.network
     example = torch.zeros(2, 3, encoder.image_size, encoder.image_size)
-    described = json.dumps(describe(asdict(encoder.preprocessing), encoder.about, encoder.name))
+    described = json.dumps(describe(network))
     with quiet():
-        traced = torch.jit.trace(tower, example, check_trace=False)
+        traced = torch.jit.trace(lean_tower(network), example, check_trace=False)
         torch.jit.save(traced, path, _extra_files={"visavis.json": described})
-        difference = compare_vectors(torch.jit.load(path), encoder.network.encode, encoder.image_size)
+        difference = compare_vectors(torch.jit.load(path), network.encode, encoder.image_size)
     if not difference <= TOLERANCE:
         raise VisavisError(f"The traced network differs from PyTorch's by {difference:.1e} of the largest value.")
     return path, _near(difference)

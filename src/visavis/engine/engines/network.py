@@ -32,3 +32,15 @@ class Network:
     settings: str
     fingerprint: Callable[[], str]
     about: dict[str, Any]
+
+
+class ImageTower(nn.Module):
+    """A module whose forward is an encoder's, as compilers and exporters want it."""
+
+    def __init__(self, model: nn.Module, encode: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.model = model  # holds the weights that `encode` uses
+        self._encode = encode
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._encode(images)

@@ -12,13 +12,16 @@ import json
 import logging
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from visavis.engine.engines.lean import lean_tower
+from visavis.engine.engines.network import Network
 from visavis.errors import VisavisError
 from visavis.zoo.files import replacing
 
@@ -27,17 +30,12 @@ TOLERANCE = 1e-4  # of the largest value, between PyTorch's vectors and the file
 _TRACED_WITH, _VERIFIED_WITH = 2, 3  # images
 
 
-def export_onnx(
-    model: nn.Module, encode: Callable[[Tensor], Tensor], image_size: int, path: Path, metadata: Mapping[str, str]
-) -> float:
+def export_onnx(network: Network, path: Path) -> float:
     """Writes an image tower with any batch size, whole or not at all, and verifies it.
 
     Args:
-        model: Holds the weights that `encode` uses.
-        encode: Images float32 [batch, 3, image_size, image_size] to vectors [batch, embed_dim].
-        image_size: Side of the images in pixels.
+        network: Whose; its preprocessing, origin and licence go into the file.
         path: Of the file; replaced where it exists.
-        metadata: Kept in the file: preprocessing, origin, licence.
 
     Returns:
         The largest difference from PyTorch on random images, as a share of the largest value.
@@ -47,12 +45,12 @@ def export_onnx(
     """
     import onnx
 
-    tower = ImageTower(model, encode).eval()
-    example = torch.zeros(_TRACED_WITH, 3, image_size, image_size)
+    size = network.preprocess.image_size
+    example = torch.zeros(_TRACED_WITH, 3, size, size)
     try:
         with quiet():
             program = torch.onnx.export(
-                tower,
+                lean_tower(network),
                 (example,),
                 dynamo=True,
                 input_names=[INPUT],
@@ -65,12 +63,12 @@ def export_onnx(
         raise VisavisError(f"This network cannot be exported to ONNX ({reason}). Use the engine 'torch'.") from error
     assert program is not None, "export returns the program"
     proto = program.model_proto
-    onnx.helper.set_model_props(proto, dict(metadata))
+    onnx.helper.set_model_props(proto, describe(network))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             onnx.save_model(proto, temporary)
-            difference = compare_file(temporary, encode, image_size)
+            difference = compare_file(temporary, network.encode, size)
             if not difference <= TOLERANCE:  # catches NaN too
                 raise VisavisError(
                     f"The exported network differs from PyTorch's by {difference:.1e} of the largest value, where "
@@ -94,21 +92,13 @@ def quiet() -> Iterator[None]:
         logging.disable(previous)
 
 
-def describe(preprocess: Mapping[str, object], about: Mapping[str, object], name: str) -> dict[str, str]:
+def describe(network: Network) -> dict[str, str]:
     """What goes into a file's metadata, as JSON texts."""
-    return {"name": name, "preprocess": json.dumps(preprocess), "about": json.dumps(about, default=str)}
-
-
-class ImageTower(nn.Module):
-    """Gives the exporter a module whose forward is the encoder's."""
-
-    def __init__(self, model: nn.Module, encode: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.model = model
-        self._encode = encode
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self._encode(images)
+    return {
+        "name": network.name,
+        "preprocess": json.dumps(asdict(network.preprocess)),
+        "about": json.dumps(network.about, default=str),
+    }
 
 
 def compare_file(path: Path, encode: Callable[[Tensor], Tensor], image_size: int) -> float:
