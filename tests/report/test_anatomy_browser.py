@@ -157,6 +157,9 @@ def test_real_networks_are_drawn_and_fit(visit: Callable[..., Any], tmp_path: Pa
     page.evaluate(OPEN_ALL)
     assert page.evaluate(BAD_TEXTS) == []
     assert page.evaluate(CUT) == []
+    headers = page.locator(".column > header").all_inner_texts()
+    assert "38.3 M params, 102 M with the text tower" in headers[2].replace("\N{NO-BREAK SPACE}", " ")
+    assert "4.09 GMACs = 8.18 GFLOPs an image" in headers[1].replace("\N{NO-BREAK SPACE}", " ")
     drawn = page.evaluate("[...document.querySelectorAll('.drawing.block > title')].map((t) => t.textContent)")
     assert [title for title in drawn if "resblocks" not in title] == [
         "BasicBlock layer1.0", "BasicBlock layer2.0", "Bottleneck layer1.0", "Bottleneck layer1.1",

@@ -138,11 +138,12 @@ def test_a_layer_without_children_still_draws() -> None:
 
 def test_hostile_names_stay_text() -> None:
     inner = layer(HOSTILE, HOSTILE, (8,), INPUT, settings=HOSTILE, params=1)
-    drawn = block_svg(layer(HOSTILE, HOSTILE, (8,), children=(inner, layer("b", "add", (8,), HOSTILE, INPUT))))
-    tree = ET.fromstring(drawn)
-    assert not list(tree.iter(f"{SVG}script"))
-    assert "\x1b" not in drawn
-    assert "\u202e" not in drawn
+    outer = layer(HOSTILE, HOSTILE, (8,), children=(inner, layer("b", "add", (8,), HOSTILE, INPUT)))
+    for drawn in (block_svg(outer), block_svg(outer, 3, "on-a-page")):
+        tree = ET.fromstring(drawn)
+        assert not list(tree.iter(f"{SVG}script"))
+        assert "\x1b" not in drawn
+        assert "\u202e" not in drawn
 
 
 @st.composite

@@ -67,7 +67,7 @@ def attention_sheet(maps: np.ndarray, columns: int) -> np.ndarray:
     """Maps [layers, maps, rows, columns] as a see-through sheet, each scaled by its own highest weight."""
     highest = maps.max(axis=(2, 3), keepdims=True)
     shares = np.clip(maps / np.where(highest > 0, highest, 1), 0, 1)
-    alpha = np.rint(255 * 0.9 * np.sqrt(shares))[..., None].astype(np.uint8)
+    alpha = np.rint(255 * 0.85 * shares)[..., None].astype(np.uint8)
     tiles = np.concatenate([colours(shares, HEAT), alpha], axis=-1)
     return sheet(tiles.reshape(-1, *tiles.shape[2:]), columns)
 
