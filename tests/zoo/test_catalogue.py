@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import visavis
 from visavis.data.emoji import read_emoji
 from visavis.errors import UsageError
 from visavis.zoo.architectures import (
@@ -18,7 +19,7 @@ from visavis.zoo.architectures import (
     count_blocks,
     find_config,
 )
-from visavis.zoo.catalogue import EMBEDDED, list_models
+from visavis.zoo.catalogue import COLUMNS, EMBEDDED, describe_models, list_models
 from visavis.zoo.checkpoint import save_checkpoint
 from visavis.zoo.finding import find_checkpoint, fresh_checkpoint
 from visavis.zoo.published import read_published
@@ -39,9 +40,29 @@ def test_patterns():
     assert list_models("nothing") == []
 
 
+@pytest.mark.parametrize(
+    "pattern", ["ViT-B/32", "vit-b/32", "ViT-B-32::openai", "hf-hub:timm/vit_base_patch32_clip_224.openai"]
+)
+def test_what_others_call_weights_is_listed_under_our_name(pattern):
+    assert list_models(pattern) == ["ViT-B-32.openai"]
+
+
 @given(st.text(alphabet="RNresvit-mini*?[]0123456789.", max_size=8))
 def test_any_pattern_lists_what_it_matches(pattern):
-    assert all(fnmatch.fnmatch(name.casefold(), pattern.casefold()) for name in list_models(pattern))
+    for name in list_models(pattern):
+        row = read_published().get(name)
+        known = (name, *(row.aliases if row else ()))
+        assert any(fnmatch.fnmatch(one.casefold(), pattern.casefold()) for one in known)
+
+
+def test_every_name_with_weights_says_all_that_people_choose_by():
+    for row in describe_models([*EMBEDDED, *read_published()]):
+        assert all(row[column] for column in COLUMNS), row["name"]
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_embedded_cost_what_they_say(name):
+    assert visavis.inspect(name).macs == EMBEDDED[name]
 
 
 def test_an_embedded_name_is_an_architecture_with_a_tag():

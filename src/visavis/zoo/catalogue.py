@@ -7,23 +7,34 @@ import json
 import math
 from collections.abc import Sequence
 from importlib import resources
+from types import MappingProxyType
 
-from visavis.zoo.published import QUICKGELU, Published, read_published
+from visavis.zoo.published import QUICKGELU, Published, find_published, list_published, read_published
 
-EMBEDDED = ("resnet-mini.emoji", "vit-mini-patch8.emoji", "RN-mini.emoji", "ViT-mini-8.emoji")
+# What visavis brings, with the MACs of one image, which are counted on the network and so with torch.
+EMBEDDED = MappingProxyType(
+    {
+        "resnet-mini.emoji": 47_123_328,
+        "vit-mini-patch8.emoji": 57_212_032,
+        "RN-mini.emoji": 50_867_712,
+        "ViT-mini-8.emoji": 57_033_728,
+    }
+)
 COLUMNS = ("name", "source", "parameters", "MACs", "image", "activation", "trained on", "origin", "licence")
 
 
 def list_models(pattern: str = "*") -> list[str]:
     """Names of architectures and of weights that match a wildcard pattern, upper and lower case alike.
 
-    A name with a tag behind the dot has weights; one without is an architecture.
+    A name with a tag behind the dot has weights; one without is an architecture. What others call weights is understood
+    too: "ViT-B/32", "ViT-B-32::openai", "hf-hub:timm/resnet50.a1_in1k".
     """
     weights = (*EMBEDDED, *read_published())
     architectures = {name.partition(".")[0] for name in EMBEDDED}
     architectures |= {row.architecture.removesuffix(QUICKGELU) for row in read_published().values()}
     names = sorted((*architectures, *weights), key=str.casefold)
-    return [name for name in names if fnmatch.fnmatchcase(name.casefold(), pattern.casefold())]
+    meant = {row.name for row in (*list_published(pattern), find_published(pattern)) if row}
+    return [name for name in names if name in meant or fnmatch.fnmatchcase(name.casefold(), pattern.casefold())]
 
 
 def describe_models(names: Sequence[str]) -> list[dict[str, str]]:
@@ -62,6 +73,7 @@ def _embedded_facts(name: str) -> dict[str, str]:
     return {
         "source": "visavis",
         "parameters": f"{params / 1e6:.1f}M",
+        "MACs": f"{EMBEDDED[name] / 1e9:.2f}G",
         "image": str(written["preprocess"]["image_size"]),
         "activation": written["config"].get("text", written["config"]).get("activation", "relu"),
         "trained on": written["about"]["trained_on"],

@@ -117,14 +117,17 @@ def network(evidence: Evidence) -> Finding:
     if trouble is None:
         return Finding(trap=trap, verdict="good", found="Names, shapes and what is stated beside them agree.")
     if isinstance(trouble, UnknownSettingError):
-        known = f"{trouble.setting} is not told by the file" + (
-            ", but by the architecture that was given." if evidence.named else "; all else is."
-        )
+        untold = "how many heads its attention has" if trouble.setting == "heads" else f"its {trouble.setting}"
+        if evidence.named:
+            found = f"The file does not tell {untold}, but the architecture that was given does."
+            return Finding(trap=trap, verdict="good", found=found)
         return Finding(
             trap=trap,
-            verdict="good" if evidence.named else "unknown",
-            found=f"The {known}",
-            remedy="" if evidence.named else f"Write FILE::NAME with {listed(trouble.choices) or 'none fits by name'}.",
+            verdict="unknown",
+            found=f"The file does not tell {untold}.",
+            remedy=f"Write FILE::NAME with {listed(trouble.choices)}."
+            if trouble.choices
+            else "No name that visavis knows fits: put the JSON that was published with the weights beside them.",
         )
     return Finding(trap=trap, verdict="bad", found=str(trouble), remedy="Nothing can be computed with it as it is.")
 
