@@ -53,16 +53,18 @@ def print_anatomies(models: Sequence[str], depth: int) -> None:
     """The steps of all networks side by side, then of each its layers, its famous numbers and what is missing."""
     from visavis.inspection.anatomy.anatomy import COUNTED
     from visavis.inspection.anatomy.anatomy import inspect as open_network
-    from visavis.report.tree import layer_tree, parts_table, rules_table
+    from visavis.report.tree import counts_table, crossing_lines, layer_tree, parts_table
 
     anatomies = [open_network(name) for name in models]
-    out_console.print(parts_table(anatomies))
+    out_console.print(parts_table(anatomies, out_console.width))
     for anatomy in anatomies:
         out_console.print(layer_tree(anatomy, depth, out_console.width))
-        out_console.print(rules_table(anatomy))
+        out_console.print(counts_table(anatomy))
         for note in anatomy.notes:
             out_console.print(Text(note))
         out_console.print()
+    if crossed := crossing_lines(anatomies):
+        out_console.print(crossed)
     out_console.print(Text(COUNTED))
 
 

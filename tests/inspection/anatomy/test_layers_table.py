@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+import torch
 from small_networks import Called, conv, opened
 from torch import nn
 
