@@ -163,6 +163,14 @@ def test_missing_and_misspelt_tensors(folder):
     assert "1 unexpected" in found.found
 
 
+def test_a_misspelt_tensor_that_tells_a_size(folder):
+    files = folder("vit", "timm")
+    files.plant(lambda tensors: tensors.update(pos_embedd=tensors.pop("pos_embed")))
+    found = files.finding("network")
+    assert found.verdict == "bad"
+    assert "there is no 'pos_embed' (nearest in the file: 'pos_embedd')" in found.found
+
+
 def test_tensors_of_nobody(tmp_path, finding_of):
     torch.save({"encoder.weight": torch.zeros(3, 3)}, tmp_path / "other.pt")
     assert finding_of(tmp_path / "other.pt", "network").verdict == "bad"

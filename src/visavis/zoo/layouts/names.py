@@ -114,8 +114,8 @@ class NameReport:
 
     def sentences(self) -> str:
         """What does not fit: the first ten of each kind, each with the nearest name of the other side."""
-        missing = [_with_nearest(name, self.unexpected, "in the file") for name in self.missing[:SHOWN]]
-        unexpected = [_with_nearest(name, self.missing, "expected") for name in self.unexpected[:SHOWN]]
+        missing = [with_nearest(name, self.unexpected, "in the file") for name in self.missing[:SHOWN]]
+        unexpected = [with_nearest(name, self.missing, "expected") for name in self.unexpected[:SHOWN]]
         wrong = [f"{name!r} must be {wanted}, but is {found}" for name, wanted, found in self.wrong[:SHOWN]]
         return " ".join(
             f"{len(all_of_them)} {what}: {'; '.join(shown)}{' ...' if len(all_of_them) > SHOWN else ''}."
@@ -213,7 +213,8 @@ def _words(tensor: Tensor) -> str:
     return f"{kind} {list(tensor.shape)}"
 
 
-def _with_nearest(name: str, others: Sequence[str], where: str) -> str:
+def with_nearest(name: str, others: Sequence[str], where: str) -> str:
+    """A name as messages show it, with the one of the others that resembles it most, if any does."""
     candidates: Iterable[str] = (other for other in others[:_MOST_COMPARED] if len(other) <= _LONGEST)
     near = difflib.get_close_matches(name[:_LONGEST], candidates, n=1)
     shown = repr(name) if len(name) <= _LONGEST else reprlib.repr(name)

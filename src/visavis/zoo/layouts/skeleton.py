@@ -19,7 +19,7 @@ from visavis.models.text import TextConfig
 from visavis.models.vit import ViTConfig
 from visavis.zoo.architectures import Config
 from visavis.zoo.layouts.layout import Layout
-from visavis.zoo.layouts.names import find_family
+from visavis.zoo.layouts.names import find_family, with_nearest
 
 RESNET_IMAGE_SIZE = 224  # what published ResNets were trained for; they take any size, so no tensor tells
 
@@ -68,8 +68,9 @@ class _Shapes:
         if found is None and theirs not in self.tensors:
             meaning = "no class token" if name.endswith("class_embedding") else "a part missing"
             raise VisavisError(
-                f"This network, by {self.layout.peers}, has {meaning}: there is no {theirs!r}. visavis has networks "
-                "with all parts only. Give a whole file of a plain ResNet, ViT or CLIP."
+                f"This network, by {self.layout.peers}, has {meaning}: there is no "
+                f"{with_nearest(theirs, list(self.tensors), 'in the file')}. visavis has networks with all parts only. "
+                "Give a whole file of a plain ResNet, ViT or CLIP."
             )
         if found is None or found.ndim != axes:
             raise ValueError(f"{theirs!r} is {list(self.tensors[theirs].shape)}.")
