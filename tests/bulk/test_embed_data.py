@@ -31,7 +31,7 @@ def vectors(path: Path) -> np.ndarray:
 def test_the_command_as_a_process(visavis, models, messy, unusable, tmp_path):
     out = tmp_path / "deep er" / "f.parquet"
     called = visavis("embed", models.clip_vit, messy, "--out", out)
-    assert called.code == 0, called.err
+    assert called.code == 3, called.err  # done, but for some images
     n_skipped = len(unusable) - 1  # beside.png is an image, and needs no label here
     said = re.fullmatch(
         rf"{re.escape(str(out))}: 49 images embedded; {n_skipped} skipped, see (.+) \(.+/s\)\n", called.out

@@ -80,7 +80,8 @@ class Parts:
         except OSError as error:
             raise VisavisError(
                 f"Cannot write {printable(str(self.out))!r}: {error.strerror or error}. Free some space or choose "
-                "another --out; what was embedded is kept, and the same command goes on from there."
+                "another --out (of the cache: VISAVIS_CACHE); what was embedded is kept, and the same command goes on "
+                "from there."
             ) from error
 
     def begun_with(self) -> str | None:

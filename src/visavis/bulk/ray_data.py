@@ -32,7 +32,7 @@ def check_ray() -> None:
     try:
         import ray.data  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"--ray needs Ray, which is not installed. Run: pip install 'ray[data]' ({error})") from error
+        raise UsageError(f"--ray needs Ray ({error}). Install it by: pip install 'ray[data]'.") from error
 
 
 def make_on_ray(job: Job, encode: Encode, numbers: Sequence[int], told: Told) -> Iterator[tuple[int, bytes]]:

@@ -14,7 +14,10 @@ from visavis.errors import VisavisError
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command and exits: 0 done, 1 the work failed, 2 the call was wrong, 130 stopped by the user."""
+    """Runs a command and exits: 0 done, 1 the work failed, 2 the call was wrong, 130 stopped by the user.
+
+    A command may exit by itself with 3: done, but for some images that could not be used.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]

@@ -1,4 +1,4 @@
-"""Images to vectors, and what is done with them: embed, search, classify, cache, bench."""
+"""Images to vectors, and what is done with them: embed, search, classify, cache."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ def embed(
     ray: bool = False,
 ) -> None:
     """Write the vectors of all images into a Parquet file; the same command goes on where a stopped run was.
+
+    Exit code 3 says that the file is written and some images could not be embedded.
 
     Example: visavis embed ViT-B-32.openai photos/ --out photos.parquet
 
@@ -56,6 +58,8 @@ def embed(
         encoder = load(model, decode=decode)
         summary = embed_data(encoder, data, out, view=view, dtype=dtype, ray=ray, on_progress=progress)
     print(summary.words)
+    if summary.n_skipped:
+        raise SystemExit(3)
 
 
 @app.command
@@ -137,7 +141,8 @@ def classify(
     template
         Prompt with {} for the label; may be given several times.
     other
-        The answer is "other" where the likeliest label has less than this probability.
+        The answer is "other" where the likeliest label has less than this probability. Probabilities are shares among
+        the labels that were given, so a picture of something else may still have a high one.
     top
         How many labels of each image are shown.
     out
@@ -188,37 +193,3 @@ def cache(*, prune: bool = False, max_size: str | None = None) -> None:
         out_console.print(cache_table(summarise(kept)))
     total = sum(entry.size for entry in kept) / 1e6
     out_console.print(Text(f"{default_cache()}: {total:,.1f} MB of at most {limit / 1e6:,.0f} MB"), soft_wrap=True)
-
-
-@app.command
-def bench(*models: str, against: str = "", batch_size: int = 32, rounds: int = 5, out: Path | None = None) -> None:
-    """Time networks with every engine that is installed, in turn with the same networks in other libraries.
-
-    Example: visavis bench ViT-B-32 RN50 resnet50 --against open_clip,torchvision
-
-    Parameters
-    ----------
-    models
-        Architectures from `visavis list`; ViT-B-32, RN50 and resnet50 when left out.
-    against
-        Libraries, with commas between them: open_clip, torchvision, timm, transformers.
-    batch_size
-        Images in a batch.
-    rounds
-        How often everybody runs.
-    out
-        A file for all figures, as JSON.
-    """
-    from visavis.bench.bench import run_bench
-    from visavis.progress import show_progress
-    from visavis.report.speeds import speeds_table
-    from visavis.zoo.files import replacing
-
-    libraries = [name.strip() for name in against.split(",") if name.strip()]
-    with show_progress(err_console) as progress:
-        found = run_bench(models or ("ViT-B-32", "RN50", "resnet50"), libraries, batch_size, rounds, progress)
-    out_console.print(speeds_table(found))
-    if out is not None:
-        with replacing(out) as temporary:
-            temporary.write_text(found.to_json(), encoding="utf-8")
-        print(out)
