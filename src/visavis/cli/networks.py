@@ -124,7 +124,9 @@ def _check_explanations(models: tuple[str, ...], out: Path) -> None:
 
     check_page_suffix(out)
     if not models:
-        raise UsageError("Give the models whose explanations are tested: visavis explain --check ViT-mini-8.emoji")
+        raise UsageError(
+            "Give the models whose explanations are tested, as in `visavis explain --check ViT-mini-8.emoji`."
+        )
     with show_progress(err_console) as progress:
         tested = [one for name in models for one in measure_trust(load(name), progress=progress)]
     out_console.print(trust_table(tested))

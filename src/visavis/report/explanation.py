@@ -43,6 +43,7 @@ SOURCES = {
     "relevance": "Chefer et al. 2021",
     "occlusion": "Zeiler and Fergus 2014",
 }
+MOST_COLUMNS = 4  # of the page; further maps go to the next line
 SIDE, GAP, LINE, BAR = 224, 18, 18, 240  # pixels of the PNG: a map, the space around it, a line of text, the scale
 INK, SOFT, PAPER = (29, 28, 26), (95, 91, 84), (253, 252, 249)
 
@@ -59,13 +60,15 @@ class Panel:
 
 def density(values: np.ndarray) -> np.ndarray:
     """A map in multiples of the mean of its absolute values; a map of zeros stays one."""
+    values = values.astype(np.float64)  # gradients fade: in float32 the mean of a faint map is 0
     mean = float(np.abs(values).mean())
     return values / mean if mean > 0 else values
 
 
 def common_scale(maps: Sequence[np.ndarray]) -> float:
-    """Where the colour scale of all maps ends: above 99% of the pixels of each."""
-    return max([LEAST_SCALE, *(float(np.quantile(np.abs(density(values)), 0.99)) for values in maps)])
+    """Where the colour scale of all maps ends: above 99% of the pixels of the middle one, lest one pale all others."""
+    ends = [float(np.quantile(np.abs(density(values)), 0.99)) for values in maps]
+    return max(LEAST_SCALE, float(np.median(ends)))
 
 
 def overlay(values: np.ndarray, scale: float) -> Image.Image:
@@ -89,11 +92,11 @@ def greyed(picture: np.ndarray) -> Image.Image:
 def scores_table(saliencies: Sequence[Saliency]) -> Table:
     """For a terminal: what each model says of each target, and how its map was made."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("model", "target", "score", "unit", "method"):
-        table.add_column(heading, justify="right" if heading == "score" else "left", overflow="fold")
+    for heading in ("model", "target", "score", "method"):
+        table.add_column(heading, overflow="fold", min_width=24 if heading == "model" else None)
     for one in saliencies:
         names = (Text(words.visible(name)) for name in (one.model, one.target))
-        table.add_row(*names, signed(one.score), one.unit, METHODS[one.method])
+        table.add_row(*names, f"{one.unit} {signed(one.score)}", METHODS[one.method])
     return table
 
 
@@ -133,7 +136,9 @@ def render_page(saliencies: Sequence[Saliency]) -> str:
     """One self-contained page: each model's picture, its maps on one colour scale, its scores, its words."""
     scale = common_scale([saliency.map for saliency in saliencies])
     rows = {name: [_panel(one, scale) for one in own] for name, own in _by_model(saliencies).items()}
-    return environment().get_template("explanation.html").render(rows=rows, scale=scale, style=style())
+    columns = 1 + max(map(len, rows.values()))
+    template = environment().get_template("explanation.html")
+    return template.render(rows=rows, scale=scale, columns=min(columns, MOST_COLUMNS), style=style())
 
 
 def draw_sheet(saliencies: Sequence[Saliency]) -> Image.Image:
@@ -178,10 +183,10 @@ def _draw_scale(sheet: Image.Image, pen: ImageDraw.ImageDraw, scale: float, top:
     ground = Image.new("RGBA", bar.size, (255, 255, 255, 255))
     sheet.paste(Image.alpha_composite(ground, bar).convert("RGB"), (GAP, top))
     pen.rectangle((GAP, top, GAP + BAR, top + 12), outline=SOFT)
-    for share, text in ((0.0, signed(-scale)), (0.5, "0"), (1.0, f"{scale:.1f}")):
+    for share, text in ((0.0, f"-{scale:.1f}"), (0.5, "0"), (1.0, f"{scale:.1f}")):
         width = _font(13).getlength(text)
         pen.text((GAP + share * (BAR - width), top + 15), text, fill=SOFT, font=_font(13))
-    said = "times the map's mean; orange speaks for the target, blue against it"
+    said = "times the map's mean, and beyond; orange speaks for the target, blue against it"
     _write(pen, (GAP, top + 15 + LINE), said, width=sheet.width - 2 * GAP, colour=SOFT)
 
 
@@ -194,8 +199,8 @@ def _write(
     size: int = 14,
     colour: tuple[int, int, int] = INK,
 ) -> None:
-    """One line of text, cut to a width in pixels."""
-    font, shown = _font(size), words.visible(text)
+    """One line of text, cut to a width in pixels. Pillow's font has no minus sign but a hyphen."""
+    font, shown = _font(size), words.visible(text).replace(words.MINUS, "-")
     while font.getlength(shown) > width:
         shown = shown.rstrip("…")[:-1] + "…"
     pen.text(place, shown, fill=colour, font=font)

@@ -26,7 +26,7 @@ def test_methods_by_how_a_network_is_built(
     mappers = mappers_of(encoder)
     assert list(mappers) == FITTING[kind]
     pixels = pixels_for(encoder, batch=3)
-    grids = {"grad_cam": (8, 8), "relevance": (4, 4), "rollout": (4, 4), "occlusion": (encoder.image_size,) * 2}
+    grids = {"grad_cam": (4, 4), "relevance": (4, 4), "rollout": (4, 4), "occlusion": (encoder.image_size,) * 2}
     for method, mapper in mappers.items():
         maps = mapper(pixels, lambda vectors: vectors[:, 0])
         assert maps.shape == (3, *grids[method])

@@ -39,7 +39,9 @@ def explain_image(
     """
     *names, place = models_and_image or ("",)
     if not names:
-        raise UsageError("Give one model or several, and last the image: visavis explain ViT-mini-8.emoji dog.png")
+        raise UsageError(
+            "Give one model or several, and last the image, as in `visavis explain ViT-mini-8.emoji dog.png`."
+        )
     if not Path(place).exists():
         raise UsageError(f"There is no image {place!r}: the last argument is the image that the models look at.")
     if method is not None:
