@@ -87,9 +87,13 @@ def test_what_was_done_before_a_kill_is_not_done_again(crowd: Path, start: Start
 
 
 def test_two_processes_do_not_write_one_file(crowd: Path, start: Start, tmp_path: Path) -> None:
-    first = start(crowd, tmp_path / "f.parquet", 0.12)
-    while not list((tmp_path).glob("f.parquet.parts/0*.parquet")):
+    first = start(crowd, tmp_path / "f.parquet", 60.0)
+    while not (tmp_path / "f.parquet.parts" / "engine").exists():  # written once the folder is locked
+        assert first.poll() is None
         time.sleep(0.02)
-    second = start(crowd, tmp_path / "f.parquet")
-    assert "Another process is writing" in second.communicate()[1]
-    assert "1080 images embedded" in first.communicate()[0]
+    assert "Another process is writing" in start(crowd, tmp_path / "f.parquet").communicate()[1]
+    first.kill()
+    first.communicate()
+    assert (
+        "1080 images embedded" in start(crowd, tmp_path / "f.parquet").communicate()[0]
+    )  # a lock ends with its process

@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import visavis
+from visavis.bulk import collection
 from visavis.bulk.collection import Collection, open_collection
+from visavis.bulk.parts import BusyError
 from visavis.engine.cache import default_cache
 
 
@@ -32,8 +34,8 @@ def own_cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache"
 
 
-def units(collection: Collection) -> np.ndarray:
-    return np.concatenate(collection.blocks)
+def units(opened: Collection) -> np.ndarray:
+    return np.concatenate(opened.blocks)
 
 
 def test_hits_are_the_nearest_of_all(command, models, embedded, tmp_path):
@@ -78,6 +80,21 @@ def test_images_that_were_not_embedded_are_embedded_once(command, models, draw, 
     draw(tmp_path / "data" / "b", (9, 99, 9), 1)
     third = command("search", models.resnet, tmp_path / "data", "--image", tmp_path / "data/b/0.png")
     assert re.search(r"1 +1\.000 +b/0\.png +b", third.out)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_search_waits_for_the_process_that_embeds_the_same_images(command, models, photos, monkeypatch):
+    real, calls = collection.run_job, []
+
+    def busy_at_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise BusyError("as from Parts.locked")
+        return real(*arguments)
+
+    monkeypatch.setattr(collection, "run_job", busy_at_first)
+    assert command("search", models.clip_vit, photos, "a fox").code == 0
+    assert len(calls) == 2
 
 
 def test_embeddings_of_another_model_are_refused(command, models, embedded, photos):

@@ -130,6 +130,19 @@ def test_unfinished_files_go_once_they_are_old(tmp_path):
     assert (young.exists(), old.exists()) == (True, False)
 
 
+def test_pieces_that_somebody_is_at_work_on_stay(tmp_path):
+    [file] = fill(tmp_path, "a")
+    young, old = file.with_name("y.parquet.parts"), file.with_name("o.parquet.parts")
+    for folder in (young, old):
+        folder.mkdir()
+        (folder / "00000000-0123456789abcdef.parquet").write_bytes(b"piece")
+    os.utime(old, (0, time.time() - 2 * 24 * 3600))
+    assert len(prune(tmp_path, 0)) == 2
+    assert not file.exists()
+    assert [path.name for path in young.iterdir()] == ["00000000-0123456789abcdef.parquet"]
+    assert not list(old.iterdir())
+
+
 def test_no_cache_yet_and_a_damaged_name(tmp_path):
     assert list_kept(tmp_path / "none") == []
     [file] = fill(tmp_path, "a")

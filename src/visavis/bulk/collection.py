@@ -5,6 +5,7 @@ multiplied, in an Arrow file that is mapped into memory instead of read.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from visavis.bulk.embed import work_of
 from visavis.bulk.embedding_file import check_embeddings, holds_embeddings, schema_of
 from visavis.bulk.job import OnProgress, job_id, run_job, survey
+from visavis.bulk.parts import BusyError
 from visavis.data.checking import printable
 from visavis.data.find_listing import find_listing
 from visavis.data.listing import file_stamp
@@ -26,7 +28,8 @@ from visavis.errors import UsageError, VisavisError
 from visavis.evaluate.scores import unit_rows
 from visavis.zoo.files import replacing
 
-ROWS = 16_384  # brought to length 1 at once
+ROWS = 16_384  # brought to length 1 at once, and a block of the search
+WAIT_SECONDS = 0.5
 
 
 class DamagedEmbeddingsError(VisavisError):
@@ -101,9 +104,13 @@ def _embedded(encoder: Encoder, data: str, on_progress: OnProgress) -> Path:
     found = survey(listing, on_progress)
     folder = model_folder(default_cache(), "collections", encoder.fingerprint, encoder.name)
     path = folder / f"{job_id(found, work)}.parquet"
-    if not path.exists():
-        run_job(listing, found, work, path, on_progress)
-        prune(default_cache(), size_limit(), keep=path)
+    while not path.exists():
+        try:
+            run_job(listing, found, work, path, on_progress)
+            prune(default_cache(), size_limit(), keep=path)
+        except BusyError:  # another process embeds the same images: they are there once it is done
+            on_progress("waiting for another process", 0, 0)
+            time.sleep(WAIT_SECONDS)
     mark_used(path)
     return path
 

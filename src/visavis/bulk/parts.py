@@ -31,6 +31,10 @@ _LOCK = "lock"
 _ENGINE = "engine"
 
 
+class BusyError(VisavisError):
+    """Another process writes the same output."""
+
+
 def pack(rows: Sequence[Row], skipped: Sequence[Skipped], embed_dim: int, dtype: str) -> bytes:
     """A piece as the bytes of its file: Parquet, with what was skipped in its metadata."""
     about = {_SKIPPED: json.dumps([(one.name, one.reason) for one in skipped]).encode()}
@@ -54,7 +58,7 @@ class Parts:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """For this process alone. Raises VisavisError where another one is at work, or the folder cannot be made."""
+        """For this process alone. Raises BusyError where another one is at work, VisavisError without a folder."""
         import fcntl
 
         with self.writing():
@@ -64,7 +68,7 @@ class Parts:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise VisavisError(
+                raise BusyError(
                     f"Another process is writing {printable(str(self.out))!r}. Wait until it has ended, or choose "
                     "another --out."
                 ) from error

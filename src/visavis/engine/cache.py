@@ -36,6 +36,7 @@ KINDS = ("embeddings", "collections", "vectors", "onnx", "engines")
 DEFAULT_SIZE = "20GB"
 DIGEST_BYTES = 32
 ABANDONED_SECONDS = 24 * 3600  # after which an unfinished file is one that a killed process left
+UNFINISHED = ".parts"  # a folder of pieces of what will be one entry, as in bulk/parts.py
 ABOUT = "model.json"
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -205,6 +206,8 @@ def _kept_in(folder: Path, kind: str, model: str = "") -> Iterator[Kept]:
         try:
             if entry.is_dir(follow_symlinks=False):
                 inner = Path(entry.path)
+                if inner.suffix == UNFINISHED and time.time() - entry.stat().st_mtime < ABANDONED_SECONDS:
+                    continue  # somebody is at work there
                 yield from _kept_in(inner, kind, model or _model_of(inner))
                 continue
             status = entry.stat(follow_symlinks=False)
