@@ -24,6 +24,9 @@ check: $(VENV)/.installed-test  ## format, lint, types, layers
 test-peers: .venv-peers/.installed  ## compare with the live peers in an environment of their own
 	.venv-peers/bin/python -m pytest tests/peers
 
+bench: .venv-peers/.installed  ## time visavis and its peers in turn, within 15 minutes on two cores; out/bench holds the plot
+	.venv-peers/bin/visavis bench ViT-B-32 RN50 resnet50 --against open_clip,torchvision,timm,transformers --rounds 3 --out out/bench
+
 fuzz: $(VENV)/.installed-test  ## 22,000 damaged files and networks through every reader of weights
 	$(BIN)/python tests/fuzz/fuzz_formats.py
 	$(BIN)/python tests/fuzz/fuzz_networks.py
@@ -60,4 +63,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: help install demo test check test-peers fuzz bench-opening bench-search wheel photos clean
+.PHONY: help install demo test check test-peers bench fuzz bench-opening bench-search wheel photos clean

@@ -108,7 +108,7 @@ def test_commands_and_options():
         "diff": ["--image", "--out", "--text"],
         "inspect": ["--data", "--depth", "--image", "--out"],
         "explain": ["--check", "--class", "--method", "--out", "--text"],
-        "bench": ["--against", "--batch-size", "--out", "--rounds"],
+        "bench": ["--against", "--batch-size", "--out", "--rounds", "--work"],
         "compare": ["--data", "--out", "--seed", "--template", "--test-fraction", "--view"],
         "embed": ["--data", "--decode", "--float16", "--model", "--out", "--ray", "--view"],
         "search": ["--data", "--decode", "--image", "--model", "--out", "--text", "--top"],

@@ -15,34 +15,28 @@ class Timing:
     """One rival's speed.
 
     Attributes:
-        name: Whose.
         per_second: Items a second, by the median round.
         slowest, fastest: The same by the slowest and the fastest round.
-        ratio: Speed over the reference's, by medians; None for the reference itself.
     """
 
-    name: str
     per_second: float
     slowest: float
     fastest: float
-    ratio: float | None
 
 
 def measure(
     runs: Mapping[str, Callable[[], object]],
     items: Mapping[str, int],
-    reference: str,
     rounds: int,
-    progress: Callable[[str, int, int], None] = lambda *_: None,
-) -> list[Timing]:
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, Timing]:
     """Times each run once a round; a first round, which warms up, is not counted.
 
     Args:
         runs: What to time, by name.
-        items: How many items one run of each encodes.
-        reference: The name that ratios are taken against.
+        items: How many items one run of each does.
         rounds: How many rounds count.
-        progress: Called with a name, rounds done and rounds in all.
+        progress: Called with rounds done and rounds in all.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(1 + rounds):
@@ -52,19 +46,12 @@ def measure(
             taken = time.perf_counter() - start
             if number:
                 seconds[name].append(taken)
-        progress("rounds", number, rounds)
+        progress(number, rounds)
     speeds = {name: [items[name] / taken for taken in times] for name, times in seconds.items()}
-    base = statistics.median(speeds[reference])
-    return [
-        Timing(
-            name=name,
-            per_second=statistics.median(values),
-            slowest=min(values),
-            fastest=max(values),
-            ratio=None if name == reference else statistics.median(values) / base,
-        )
+    return {
+        name: Timing(per_second=statistics.median(values), slowest=min(values), fastest=max(values))
         for name, values in speeds.items()
-    ]
+    }
 
 
 def multiplication_peak(rounds: int = 8, size: int = 2048) -> float:

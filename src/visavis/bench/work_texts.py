@@ -1,0 +1,87 @@
+"""Texts to vectors: ImageNet's prompts, and a zero-shot classifier of many templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+
+from visavis.bench.contest import Contest, Runner
+from visavis.bench.rivals import Rival
+from visavis.bench.setting import Setting
+from visavis.engine.encoder import Encoder
+from visavis.zoo.opening import imagenet_names
+
+_STEP = 20  # open_clip encodes every twentieth prompt: it takes the same time for each
+_CLASSES = 50  # of the 1,000, for the classifier: more classes share more beginnings, so this is the harder part
+_SUBJECTS = ("a photo of a {}", "a bad photo of the {}", "a sculpture of a {}", "a drawing of the {}", "art of a {}",
+             "a close-up photo of a {}", "a rendering of a {}", "graffiti of the {}", "a cropped photo of the {}",
+             "itap of a {}")  # fmt: skip
+_ENDINGS = (".", " in a video game.", " on a white ground.", ", seen at night.", " in black and white.",
+            " from far away.", ", painted by a child.", " made of plastic.")  # fmt: skip
+TEMPLATES = tuple(subject + ending for subject in _SUBJECTS for ending in _ENDINGS)  # 80, as OpenAI's list has
+
+
+def prompts(setting: Setting) -> Contest | None:
+    """A photo of each of ImageNet's classes."""
+    if not setting.parts.text:
+        return None
+    texts = [f"a photo of a {name}." for name in imagenet_names()]
+    ours = setting.encoder("torch")
+    runners = [_peer(rival, ours, texts) for rival in setting.rivals if rival.texts]
+    run = partial(ours.encode_texts, texts)
+    every = slice(None, None, _STEP)
+    runners.append(Runner(name="visavis", kind="float32", run=run, items=len(texts), compared=every))
+    expected = ours.encode_tokens(torch.from_numpy(ours.tokenize(texts[every]))).numpy()
+    return Contest(work="texts", model=setting.model, unit="texts/s", runners=tuple(runners), expected=expected)
+
+
+def _peer(rival: Rival, ours: Encoder, texts: Sequence[str]) -> Runner:
+    """open_clip pads to 77 tokens, transformers to the longest of a batch; tokenizing is left out for both."""
+    assert rival.texts is not None
+    encode = rival.texts
+    pads_to_longest = rival.library == "transformers"
+    some = texts if pads_to_longest else texts[::_STEP]
+    tokens = torch.from_numpy(ours.tokenize(some))
+
+    def run() -> np.ndarray:
+        return torch.cat([encode(batch) for batch in tokens.split(250)]).numpy()
+
+    compared = slice(None, None, _STEP) if pads_to_longest else slice(None)
+    return Runner(name=rival.library, kind="peer", run=run, items=len(some), compared=compared)
+
+
+def classifier(setting: Setting) -> Contest | None:
+    """A part of 1,000 classes with 80 templates each. open_clip, whose helper goes class by class, does one class."""
+    if not setting.parts.text:
+        return None
+    ours = setting.encoder("torch")
+    names = imagenet_names()[:: 1000 // _CLASSES]
+
+    runners = [
+        Runner(name=rival.library, kind="peer", run=partial(_class_by_class, rival, ours, names[:1]), items=1)
+        for rival in setting.rivals
+        if rival.library == "open_clip"
+    ]
+    expected = runners[0].run() if runners else None
+    run = partial(ours.zero_shot_classifier, names, TEMPLATES)
+    runners.append(Runner(name="visavis", kind="float32", run=run, items=len(names), compared=slice(1)))
+    return Contest(
+        work=f"classifier, {len(TEMPLATES)} templates",
+        model=setting.model,
+        unit="classes/s",
+        runners=tuple(runners),
+        expected=expected,
+    )
+
+
+def _class_by_class(rival: Rival, ours: Encoder, names: Sequence[str]) -> np.ndarray:
+    assert rival.texts is not None
+    rows = []
+    for name in names:
+        tokens = torch.from_numpy(ours.tokenize([template.format(name) for template in TEMPLATES]))
+        vectors = torch.nn.functional.normalize(rival.texts(tokens), dim=-1).mean(dim=0)
+        rows.append(torch.nn.functional.normalize(vectors, dim=0).numpy())
+    return np.stack(rows)
