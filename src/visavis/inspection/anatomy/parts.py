@@ -98,12 +98,16 @@ def _steps(layers: Sequence[Layer]) -> Iterator[_Step]:
         while end < len(layers) and _alike(layer, layers[end]):
             end += 1
         blocks = tuple(layers[at:end])
-        yield _Step(layers=blocks, blocks=blocks if end - at > 1 or has_skip(layer) else ())
+        alone = has_skip(layer) and not _is_vector(layer.output_shape)  # else it pools, skip or not
+        yield _Step(layers=blocks, blocks=blocks if end - at > 1 or alone else ())
         at = end
 
 
 def _alike(a: Layer, b: Layer) -> bool:
-    return a.is_module and bool(a.children) and a.kind == b.kind and bool(b.children)
+    """Whether two layers are blocks of one kind; of mere sequences those that hold the same kinds of layers."""
+    if not (a.is_module and a.children and b.children) or a.kind != b.kind:
+        return False
+    return a.kind != "Sequential" or [child.kind for child in a.children] == [child.kind for child in b.children]
 
 
 def has_skip(layer: Layer) -> bool:
@@ -115,7 +119,7 @@ def _ending(layers: Sequence[Layer], before: Layer, depths: dict[str, float]) ->
     """What runs after the stages: pooling, and from the first weights that read one vector the head."""
     shape = before.output_shape
     at = 0
-    while at < len(layers) and not (_is_vector(shape) and _holds_weights(layers[at])):
+    while at < len(layers) and not (_holds_weights(layers[at]) and _reads_vector(layers[at], shape)):
         shape = layers[at].output_shape
         at += 1
     pooling, head = tuple(layers[:at]), tuple(layers[at:])
@@ -153,7 +157,7 @@ def _stem_title(layers: Sequence[Layer]) -> str:
     if any(leaf.kind == "Embedding" for leaf in inside):
         return "Token embedding"
     windows = [leaf for leaf in inside if is_weighted(leaf) and leaf.stride]
-    patches = windows and windows[0].stride == windows[0].receptive_field and len(windows) == 1
+    patches = len(windows) == 1 and 1 < (windows[0].stride or 1) == windows[0].receptive_field
     return "Patch embedding" if patches else "Stem"
 
 
@@ -177,6 +181,11 @@ def _head_title(layers: Sequence[Layer]) -> str:
 
 def _holds_weights(layer: Layer) -> bool:
     return any(is_weighted(leaf) for leaf in layer.walk())
+
+
+def _reads_vector(layer: Layer, before: Shape | None) -> bool:
+    """Whether a layer is given one, or all of a map as one; a mere view in between is no layer."""
+    return _is_vector(before) or (len(layer.input_shapes) > 0 and _is_vector(layer.input_shapes[0]))
 
 
 def _is_vector(shape: Shape | None) -> bool:

@@ -18,8 +18,9 @@ ARAUJO = "Araujo et al. 2019, Computing Receptive Fields of Convolutional Neural
 def receptive_field(tower: Tower) -> Rule | None:
     """The field of the last map, and why the paper's ResNet-50 sees 483 pixels where torchvision's sees 427."""
     local = [layer for layer in tower.root.walk() if layer.stride is not None]
-    if not local:
-        return None
+    stages = [part for part in tower.parts if part.role == "stage"]
+    if not stages or tower.root.find(stages[-1].layers[-1]).stride is None:
+        return None  # something sees all before the last map, such as a gate that weighs the channels
     last = max(local, key=lambda layer: layer.receptive_field or 0)
     return Rule(
         number=last.receptive_field or 0,
