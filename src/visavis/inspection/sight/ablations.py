@@ -27,7 +27,7 @@ from visavis.inspection.sight.positions import find_positions
 from visavis.inspection.sight.taps import Tap, split_tokens
 
 Encode = Callable[[Tensor], Tensor]  # images [batch, 3, side, side] to vectors [batch, embed_dim]
-ADDS = ("add", "__add__", "__radd__", "__iadd__")  # torch's functions that people write as x + y and x += y
+ADDS = ("add", "add_")  # what torch makes of x + y and x += y
 
 
 def without_skip(encoder: Encoder, block: Layer) -> Encode:
@@ -133,6 +133,7 @@ class _WithoutHead(RecordedAttention):
         super().__init__()
         self.head = head
 
+    @torch.no_grad()
     def keep(self, weights: Tensor) -> None:
         weights[:, self.head] = 0
 
@@ -174,4 +175,7 @@ class _WithoutSkips(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         skip = self.sums.skips[self.count] if self.count < len(self.sums.skips) else None
         self.count += 1
-        return func(*args, **(kwargs or {})) if skip is None else args[1 - skip]
+        if skip is None:
+            return func(*args, **(kwargs or {}))
+        kept = args[1 - skip]
+        return kept if func.__name__ == "add" or kept is args[0] else args[0].copy_(kept)

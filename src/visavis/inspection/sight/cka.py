@@ -67,10 +67,11 @@ def compare_all(
     Raises:
         UsageError: There are fewer than four images, or a minibatch would have fewer.
     """
-    if min(len(samples), batch_size) < LEAST_IMAGES:
+    sizes = batch_sizes(len(samples), batch_size) if samples else [0]
+    if min(sizes) < LEAST_IMAGES:
         raise UsageError(
-            f"Layers are compared on at least {LEAST_IMAGES} images at a time, not on {len(samples)} in batches of "
-            f"{batch_size}: the unbiased estimate divides by n (n - 3). Give more images."
+            f"Layers are compared on at least {LEAST_IMAGES} images at a time, not on {min(sizes)} ({len(samples)} in "
+            f"batches of {batch_size}): the unbiased estimate divides by n (n - 3). Give more images."
         )
     heard = [_Heard(encoder) for encoder in encoders]
     generator = np.random.default_rng(seed)
@@ -78,7 +79,7 @@ def compare_all(
     sums = [_Sums.empty(len(heard[a].layers), len(heard[b].layers)) for a, b in pairs]
     decoded = in_order(partial(_preprocessed, encoders), mixed)  # while the networks compute
     done = 0
-    for size in batch_sizes(len(samples), batch_size):
+    for size in sizes:
         pixels = list(islice(decoded, size))
         centred = [network.centred(torch.stack([one[at] for one in pixels])) for at, network in enumerate(heard)]
         for total, (a, b) in zip(sums, pairs, strict=True):

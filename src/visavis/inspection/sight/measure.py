@@ -12,6 +12,8 @@ from torch import Tensor
 from visavis.engine.encoder import Encoder
 from visavis.engine.pictures import ImageLike, as_picture
 from visavis.inspection.anatomy.anatomy import inspect
+from visavis.inspection.anatomy.parts import ATTENTION
+from visavis.inspection.anatomy.tree import Layer
 from visavis.inspection.sight.attention_distance import Heard, attention_maps, heads_of, hear_attention
 from visavis.inspection.sight.classifier import Classify, classifier_of
 from visavis.inspection.sight.effective_field import effective_fields
@@ -89,7 +91,7 @@ def measure(encoder: Encoder, pictures: Pictures, progress: ShowProgress) -> Sig
         attention=attention_maps(encoder, encoder.preprocess(picture)),
         norms=norms_of(encoder, vectors.numpy(), pictures.classes, pictures.templates),
         ablations=parts,
-        notes=(*_unheard(encoder, heard), *notes),
+        notes=(*_unheard(root, heard), *notes),
     )
 
 
@@ -102,13 +104,13 @@ def _attention(encoder: Encoder, pixels: Tensor, progress: Callable[[int, int], 
     return heard
 
 
-def _unheard(encoder: Encoder, heard: Heard) -> list[str]:
+def _unheard(root: Layer, heard: Heard) -> list[str]:
     if heard.unplaced:
         return [
             f"Attention of {len(heard.unplaced)} layers ({heard.unplaced[0]} the first) is not measured: it does not "
             "run among all patches of an image, as within windows."
         ]
-    if not heard.layers and encoder.family.endswith("vit"):
+    if not heard.layers and any(mark in layer.kind.lower() for layer in root.walk() for mark in ATTENTION):
         return ["Attention is not measured: the network computes it without PyTorch's scaled_dot_product_attention."]
     return []
 

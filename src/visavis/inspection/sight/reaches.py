@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from visavis.inspection.anatomy.parts import depths_of
+from visavis.inspection.anatomy.parts import depths_of, parts_of
 from visavis.inspection.anatomy.tree import Layer
 from visavis.inspection.sight.attention_distance import Heard
 from visavis.inspection.sight.effective_field import side_of
@@ -39,12 +39,20 @@ def effective_reaches(taps: Sequence[Tap], fields: Tensor) -> list[Reach]:
 def attention_reaches(root: Layer, heard: Heard) -> list[Reach]:
     """Mean distances and entropies of the layers in which patches attend to patches.
 
-    A layer that is not in the record of the network has its depth from its rank.
+    A layer that is not in the record of the network has its depth from its rank. Of attention pooling, some networks
+    compute the answers to all patches and read one, so it does not count.
     """
     depths = depths_of(root)
+    pooling = {
+        layer.name
+        for part in parts_of(root)
+        if part.role == "pooling"
+        for name in part.layers
+        for layer in root.find(name).walk()
+    }
     reaches = []
     for at, one in enumerate(heard.layers):
-        if one.distance is not None:
+        if one.distance is not None and one.layer not in pooling:
             heads = (one.distance / one.images).tolist()
             reaches.append(
                 Reach(

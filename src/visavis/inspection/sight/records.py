@@ -53,7 +53,8 @@ class FirstLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionMaps:
-    """Where the class token looks in one image (attention pooling's one query in a CLIP ResNet).
+    """Where the class token looks in one image: in a CLIP ResNet attention pooling's one query, and where there is
+    neither, all patches on average.
 
     Attributes:
         layers: Names of the attention layers.
@@ -69,7 +70,7 @@ class Ablation:
     """What one part is worth, by taking it away.
 
     Attributes:
-        part: What was taken: "skip connection of layer1.1", "positions", "class token", "head 3 of ...".
+        part: What was taken: "skip connection of layer1.1", "head 3 of ...", and how where that is not plain.
         cosine: Mean cosine between the embeddings before and after.
         low, high: 95% interval of `cosine` over images.
         accuracy: Change of accuracy in percentage points where there are labels, else None, with its interval.
@@ -89,7 +90,7 @@ class Sight:
     Attributes:
         model: Its name.
         image_size: Side of the preprocessed images in pixels.
-        n_images: On how many.
+        n_images: On how many attention is measured; `notes` say it of ablations.
         data: Which.
         reaches: How far its layers see, in order.
         first_layer: None where it has none that reads pixels.
@@ -98,7 +99,7 @@ class Sight:
         picture: The one image whose attention is shown, uint8 [side, side, 3].
         attention: None without attention.
         norms: Mean length of image and text embeddings, and what else is one number: {"image embedding": 10.2,
-            "text embedding": 8.1, "logit scale": 100.0}.
+            "text embedding": 8.1, "modality gap": 0.8, "logit scale": 100.0}.
         ablations: What parts are worth.
         notes: What could not be measured, and why.
     """
@@ -124,8 +125,10 @@ class Similarity:
     Attributes:
         model_a, model_b: Their names.
         layers_a, layers_b: Names of the layers.
-        values: Unbiased estimate, float32 [layers_a, layers_b]; 1 is the same up to rotation and scale.
-        floor: The same with the second network's images shuffled: what no relation at all gives.
+        values: Unbiased estimate, float32 [layers_a, layers_b]; 1 is the same up to rotation and scale. It can lie a
+            little below 0; NaN where a layer gives the same for all images.
+        floor: What no relation at all gives: of many shuffles of the second network's images, the size that 95% stay
+            below. A value beneath it is noise.
         n_images: On how many.
     """
 

@@ -130,8 +130,15 @@ def blocks_in(root: Layer, part: Part) -> list[Layer]:
     if part.block is None:
         return []
     kind = root.find(part.block).kind
-    found = [layer for name in part.layers for layer in root.find(name).walk() if layer.kind == kind]
-    return [layer for layer in found if layer.is_module and layer.runs == 1]
+    return [block for name in part.layers for block in _outermost(root.find(name), kind)]
+
+
+def _outermost(layer: Layer, kind: str) -> Iterator[Layer]:
+    if layer.kind == kind and layer.is_module and layer.runs == 1:
+        yield layer
+    else:
+        for child in layer.children:
+            yield from _outermost(child, kind)
 
 
 def _wanted(root: Layer, parts: Sequence[Part]) -> list[Tap]:
