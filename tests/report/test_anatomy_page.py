@@ -31,6 +31,7 @@ from visavis.report.anatomy.record import DIGITS, crossings, halves
 from visavis.report.anatomy.sights import short_layer
 from visavis.report.anatomy.sums import sum_of
 from visavis.report.anatomy.tally import tally_of
+from visavis.report.anatomy.worth import worth_of
 from visavis.report.drawing import network_svg
 
 
@@ -309,6 +310,23 @@ def test_sums_by_hand() -> None:
     assert sum_of(replace(conv, macs=36864 * 3136 + 1)) == ""
     assert sum_of(replace(conv, params=100)) == ""
     assert sum_of(replace(conv, macs=None)) == ""
+
+
+def test_parts_stand_on_one_axis_the_weightiest_first(sights: list[Sight]) -> None:
+    worth = worth_of(sights)
+    assert worth is not None
+    assert [[row.part for row in rows] for _, rows in worth.panels] == 2 * [["positions", "head 1 of block 0 attn"]]
+    first, second = worth.panels[0][1]
+    assert first.cosine.low < first.cosine.at < first.cosine.high < second.cosine.low
+    # From 0.45 to 1 the axis runs in steps of 0.2, the first at 0.4: 0.5123 lies at 0.1123 of 0.6.
+    assert (worth.cosines.low, worth.cosines.high) == (pytest.approx(0.4), pytest.approx(1.0))
+    margin = worth.cosines.ticks[0][0]
+    assert first.cosine.at == pytest.approx(margin + (100 - 2 * margin) * 0.1123 / 0.6, abs=0.01)
+    assert worth.points is not None
+    assert worth.points.high == 0  # what no change is
+    assert worth.points.ticks[-1][1] == "0"
+    assert second.accuracy is None  # was measured without labels
+    assert worth_of([replace(sights[0], ablations=())]) is None
 
 
 @pytest.mark.parametrize(

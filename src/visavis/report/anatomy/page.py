@@ -23,6 +23,7 @@ from visavis.report.anatomy.record import kinds_of, to_json
 from visavis.report.anatomy.sights import shown_sights, shown_similarities
 from visavis.report.anatomy.sums import sum_of
 from visavis.report.anatomy.tally import tally_of
+from visavis.report.anatomy.worth import worth_of
 from visavis.report.drawing.block import block_svg
 from visavis.report.drawing.graph import short_name
 from visavis.report.drawing.network import Plate, network_svg
@@ -72,6 +73,7 @@ def render_page(
         reach=reach_chart(anatomies, sights),
         growth=growth_chart(anatomies),
         sights=shown_sights(sights),
+        worth=worth_of(sights),
         similarities=shown_similarities(similarities),
         norms=list(dict.fromkeys(name for sight in sights for name in sight.norms)),
         ramp=ramp_css(),
