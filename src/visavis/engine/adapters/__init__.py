@@ -11,9 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from visavis.engine.parts import Parts
 from visavis.errors import UsageError
+
+if TYPE_CHECKING:
+    from visavis.engine.parts import Parts
 
 MODULES = {"timm": "timm", "open_clip": "open_clip", "hf": "hugging_face"}  # prefix of a name, file in this folder
 EXAMPLES = {
@@ -22,7 +25,7 @@ EXAMPLES = {
     "hf": "hf/openai/clip-vit-base-patch32",
 }
 
-Adapter = Callable[[str | None, int], Parts]
+Adapter = Callable[[str | None, int], "Parts"]
 
 
 def find_adapter(name: str | Path) -> Adapter | None:

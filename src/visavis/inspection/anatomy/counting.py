@@ -118,10 +118,14 @@ def count_on_meta(tower: nn.Module, image_size: int, channels: int = 3) -> Count
         image_size: Side of the square input in pixels.
         channels: Of the input.
     """
-    copied = on_meta(tower)
-    images = images_for(copied, image_size, channels)
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), Counting(copied.parameters()) as counting:
-        copied(images)
+    return count_outline(on_meta(tower), image_size, channels)
+
+
+def count_outline(tower: nn.Module, image_size: int, channels: int = 3) -> Counting:
+    """The same for a module that lies on the meta device and is in evaluation mode, without copying it."""
+    images = images_for(tower, image_size, channels)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), Counting(tower.parameters()) as counting:
+        tower(images)
     return counting
 
 

@@ -7,12 +7,12 @@ number of patches, or of places of the last map. Three counts of small images de
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from torch import nn
 
-from visavis.inspection.anatomy.counting import Counting, count_on_meta
+from visavis.inspection.anatomy.counting import Counting, count_on_meta, count_outline
 from visavis.models.clip import CLIP, CLIPConfig
 from visavis.models.clip_vit import CLIPViTConfig
 from visavis.models.vit import ViTConfig
@@ -87,8 +87,10 @@ def growth_of_module(tower: nn.Module, image_size: int, channels: int, places: i
 
 
 def _count(config: Config, image_size: int) -> Counting:
+    if isinstance(config, CLIPConfig):  # with the shortest text tower, which takes no part
+        config = replace(config, text=replace(config.text, layers=1))
     model = outline_model(with_image_size(config, image_size))
-    return count_on_meta(model.visual if isinstance(model, CLIP) else model, image_size)
+    return count_outline((model.visual if isinstance(model, CLIP) else model).eval(), image_size)
 
 
 def _multiples(unit: int, own: int) -> Iterable[int]:
