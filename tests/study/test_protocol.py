@@ -5,12 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import get_args
 
+import pandas as pd
 import pytest
 
+from visavis.engine.encoder import load
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.effects import SIGNS, factorial_effects
 from visavis.study.measures import by_classifier, by_zero_shot
-from visavis.study.protocol import factors_of
+from visavis.study.protocol import describe_model, factors_of
 from visavis.zoo.architectures import Family
 
 SQUARE = {
@@ -50,6 +52,13 @@ def test_models_outside_the_square_change_no_effect(table):
 def test_models_outside_do_not_fill_a_corner(table):
     families = {**SQUARE, "RN": "clip-other"}
     assert factorial_effects(table(RANKS), factors_of(encoders(families)), draws=100).empty
+
+
+@pytest.mark.parametrize(("name", "told"), [("ViT-mini-8.emoji", False), ("ViT-mini-8.emoji@96", True)])
+def test_resized_positions_are_told(name, told):
+    costs = pd.DataFrame({"model": name, "metric": ["params", "macs"], "value": [1.0, 1.0]})
+    said = describe_model(load(name), costs)["preprocessing"]
+    assert ("position embeddings resampled from 8 x 8 to 12 x 12 places" in said) == told
 
 
 @pytest.mark.parametrize(
