@@ -327,6 +327,9 @@ def test_parts_stand_on_one_axis_the_weightiest_first(sights: list[Sight]) -> No
     assert worth.points.ticks[-1][1] == "0"
     assert second.accuracy is None  # was measured without labels
     assert worth_of([replace(sights[0], ablations=())]) is None
+    turned = replace(sights[0].ablations[0], cosine=-0.188, low=-0.242, high=-0.0478)
+    text = "".join(read(render_page([resnet()], [replace(sights[0], ablations=(turned,))])).texts)
+    assert "−0.19 [−0.24, −0.05]" in text
 
 
 @pytest.mark.parametrize(

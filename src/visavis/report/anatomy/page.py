@@ -82,7 +82,7 @@ def render_page(
         folded=folded,
         sum_of=sum_of,
         tally_of=tally_of,
-        significant=words.significant,
+        hundredths=lambda value: f"{value:.2f}".replace("-", words.MINUS),
         signed=lambda points: words.points(points / 100),
     )
 
