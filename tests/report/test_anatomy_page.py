@@ -161,6 +161,8 @@ def test_the_json_holds_what_the_page_shows(page: str, networks: list[Anatomy], 
     }  # fmt: skip
     (crossing,) = data["crossings"]
     assert f"cost the same at {crossing['image_size']:.0f} px" in page
+    (half,) = data["halves"]
+    assert f"from {half['image_size']:.0f} px attention’s two products are half of {half['model']}" in page
 
 
 def names(root: dict) -> list[str]:
