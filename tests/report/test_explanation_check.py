@@ -40,11 +40,19 @@ def test_the_terminals_table() -> None:
     console = Console(file=io.StringIO(), width=200, force_terminal=False)
     console.print(trust_table(trusts()))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    own = [line for line in lines if "occlusion" in line]
-    assert "✗ 0.90 [0.85, 0.95]" in own[0]
-    assert "✓ 0.82 [0.78, 0.86]" in own[0]
+    own = next(number for number, line in enumerate(lines) if "✗ occlusion" in line)
+    assert lines[own].split()[2:] == ["✓", "0.82", "✗", "0.90", "✓", "−0.20", "✗", "−0.10"]
+    assert lines[own + 1].strip().startswith("[0.78, 0.86]")
     assert any("– not measured" in line for line in lines)
-    assert sum("ViT-mini-8.emoji" in line for line in lines) == 1
+    assert sum(line.strip() == "ViT-mini-8.emoji" for line in lines) == 1  # above its methods
+    assert any(line.strip().startswith("✓ gradient-weighted attention") for line in lines)
+    said = " ".join(" ".join(lines).split())
+    assert all(" ".join(sentence.split()) in said for sentence in summary(trusts()))
+    narrow = Console(file=io.StringIO(), width=80, force_terminal=False)
+    narrow.print(trust_table(trusts()))
+    heading = next(line for line in narrow.file.getvalue().splitlines() if "localisation" in line)  # type: ignore[attr-defined]
+    assert heading.split() == ["localisation", "randomisation", "deletion", "insertion"]
+    assert "−0.15]" in narrow.file.getvalue()  # type: ignore[attr-defined]  # nothing is cut on a common terminal
 
 
 def test_the_page_holds_every_trial_and_escapes_names() -> None:

@@ -42,16 +42,18 @@ class Plots:
 
 
 def trust_table(trusts: Sequence[Trust]) -> Table:
-    """For a terminal: one row a method and model, the tests beside one another."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")
-    for heading in ("model", "method", "all", *TESTS):
-        table.add_column(heading, overflow="fold")
+    """For a terminal: below each model its methods, the tests beside one another, the verdicts in words."""
+    table = Table(box=SIMPLE_HEAD, padding=0, caption_justify="left")  # so fits 80 columns
+    table.add_column("", overflow="fold", min_width=20)
+    for test in TESTS:
+        table.add_column(test, overflow="fold")
     for number, trust in enumerate(trusts):
-        first = number == 0 or trusts[number - 1].model != trust.model
-        name = Text(words.visible(trust.model) if first else "")
-        cells = [f"{MARKS[trial.passes]} {interval(trial)}" for trial in trust.trials]
-        table.add_row(name, METHODS[trust.method], MARKS[trust.passes], *cells)
-    table.caption = "; ".join(f"{test}: {meaning}" for test, meaning in TESTS.items())
+        if number == 0 or trusts[number - 1].model != trust.model:
+            table.add_row(Text(words.visible(trust.model)))
+        cells = [f"{MARKS[trial.passes]} {interval(trial)}".replace(" [", "\n[") for trial in trust.trials]
+        table.add_row(f"{MARKS[trust.passes]} {METHODS[trust.method]}", *cells)
+    meanings = "; ".join(f"{test}: {meaning}" for test, meaning in TESTS.items())
+    table.caption = Text("\n".join([*summary(trusts), "", f"{meanings}."]))
     return table
 
 

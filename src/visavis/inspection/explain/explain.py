@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from visavis.data.decoding import UnreadableImage
 from visavis.engine.encoder import Encoder, load
 from visavis.engine.pictures import ImageLike, as_picture
 from visavis.errors import UsageError, VisavisError
@@ -46,7 +47,10 @@ def explain_image(
         raise UsageError(f"There is no image {place!r}: the last argument is the image that the models look at.")
     if method is not None:
         as_method(method)  # says now, before weights are loaded, if there is no such method
-    picture = as_picture(place)
+    try:
+        picture = as_picture(place)
+    except UnreadableImage as error:
+        raise UnreadableImage(f"{error}. Give a file that other programs show, such as a PNG, JPEG or WebP.") from error
     made: list[Saliency] = []
     for number, name in enumerate(names):
         made += explain(load(name), picture, texts, classes, method)
