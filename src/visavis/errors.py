@@ -18,6 +18,10 @@ class UsageError(VisavisError, ValueError):
     exit_code = 2
 
 
+class TextsCut(UserWarning):
+    """Some texts were longer than a text tower reads, and only their beginnings count."""
+
+
 def did_you_mean(name: str, choices: Iterable[str], limit: int = 3) -> str:
     """A sentence with the choices nearest to `name`, or all of them when few, or nothing.
 

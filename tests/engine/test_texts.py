@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import visavis
 from visavis.engine import texts as module
 from visavis.engine.texts import encode_tokens
+from visavis.errors import TextsCut
 from visavis.models.text import TextConfig, TextTransformer
 from visavis.zoo.tokenizer import Tokenizer
 
@@ -82,3 +86,24 @@ def test_a_loaded_clip_uses_it():
     plain = encoder.encode_tokens(tokens).numpy()
     np.testing.assert_allclose(encoder.encode_texts(texts), plain, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(encoder.encode_texts(texts)[0], encoder.encode_texts(texts)[2])
+
+
+def test_long_texts_are_cut_counted_and_said():
+    encoder = visavis.load("ViT-mini-8", weights=None)
+    length = encoder.tokenize(["a"]).shape[1]
+    just = " ".join(["a"] * (length - 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder.encode_texts([just, "a red car"])
+    with pytest.warns(TextsCut, match=rf"^2 of 3 texts are longer than {length} tokens.*begins with 'a a a") as told:
+        vectors = encoder.encode_texts([f"{just} a", "a red car", f"{just} b"])
+    assert len(told) == 1
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+
+
+def test_the_command_says_so_too(visavis, tmp_path):
+    Image.new("RGB", (70, 70), "teal").save(tmp_path / "a.png")
+    called = visavis("classify", "ViT-mini-8.emoji", tmp_path / "a.png", "--labels", f"fox,{'very ' * 90}red car")
+    assert called.code == 0
+    assert "visavis: 1 of 2 texts are longer than" in called.err
+    assert ".py" not in called.err

@@ -6,11 +6,12 @@ import io
 import os
 import sys
 import traceback
+import warnings
 
 from cyclopts import CycloptsError
 
 from visavis.cli.app import app, err_console
-from visavis.errors import VisavisError
+from visavis.errors import TextsCut, VisavisError
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = [argument for argument in arguments if argument != "--debug"]
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no failure
+    warnings.showwarning = _warn
     try:
         app(arguments, exit_on_error=False, print_error=False, error_console=err_console)
         sys.stdout.flush()
@@ -39,6 +41,21 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _plain(error: CycloptsError) -> str:
     return " ".join(str(error).split())
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """Our own warnings in words alone; others as Python shows them."""
+    if not issubclass(category, TextsCut):
+        err_console.print(warnings.formatwarning(message, category, filename, lineno, line), markup=False, end="")
+        return
+    err_console.print(f"visavis: {message}", markup=False, soft_wrap=True)
 
 
 def _fail(message: str, code: int, debug: bool) -> None:

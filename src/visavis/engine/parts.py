@@ -31,12 +31,14 @@ class TextTower:
         encode: Tokens int64 [texts, context_length] to vectors [texts, embed_dim], module by module.
         logit_scale: The inverse temperature that was learned, as a factor.
         encode_many: The same vectors up to rounding, quicker for many texts; None where there is no such way.
+        truncated: Which texts `tokenize` cuts; None where the tokenizer cannot tell.
     """
 
     tokenize: Callable[[Sequence[str]], np.ndarray]
     encode: Callable[[Tensor], Tensor]
     logit_scale: float
     encode_many: Callable[[Tensor], Tensor] | None = None
+    truncated: Callable[[Sequence[str]], list[bool]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,7 @@ def parts_of(checkpoint: Checkpoint) -> Parts:
             encode=partial(_up_to_the_end, model.encode_text),
             logit_scale=scale,
             encode_many=partial(encode_tokens, model.text),
+            truncated=tokenizer.truncated,
         )
     else:
         last = model.fc if isinstance(model, ResNet) else model.head
