@@ -120,6 +120,23 @@ def test_whole_networks_stand_alone_as_xml(name: str) -> None:
             assert part.title in said
     cuts = [one for one in drawn.iter(f"{SVG}path") if one.get("class") == "cut"]
     assert len(cuts) == (name.startswith("ViT"))  # the image alone, where it is cut into patches
+    identities = [one.get("id") for one in drawn.iter() if one.get("id")]
+    assert len(identities) == len(set(identities))
+    # Beside the towers the repeated block is opened, and nothing reaches beyond the figure.
+    width, height = float(drawn.get("width", "nan")), float(drawn.get("height", "nan"))
+    inner = [one for one in drawn if one.tag == f"{SVG}svg"]
+    assert [one.get("class") for one in inner][:2] == ["drawing network", "drawing block"]
+    ends = [float(one.get("x", "nan")) + float(one.get("width", "nan")) for one in inner]
+    assert ends == sorted(ends)
+    assert ends[-1] == pytest.approx(width, abs=0.1)
+    assert max(float(one.get("height", "nan")) for one in inner) == height
+
+
+def test_a_linear_map_of_an_operation_shows_its_widths_without_its_weights_names() -> None:
+    joint = layer("a.linear", "linear", (50, 2304), INPUT, settings="768 to 2304, in_proj_weight, in_proj_bias")
+    drawn = block_svg(layer("a", "Attention", (50, 768), children=(joint,)))
+    assert ">768 to 2304<" in drawn
+    assert "in_proj" not in drawn
 
 
 def test_patches_by_hand() -> None:

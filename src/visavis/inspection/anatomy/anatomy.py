@@ -100,10 +100,10 @@ class Anatomy:
         return to_json([self])
 
     def to_svg(self) -> str:
-        """A drawing of the network, made from its layers."""
-        from visavis.report.drawing import network_svg
+        """A drawing of the network and of the blocks that it repeats, made from its layers."""
+        from visavis.report.anatomy import figure_svg
 
-        return network_svg(self)
+        return figure_svg(self)
 
     def to_html(self) -> str:
         """The page, for this network alone; one file that needs no other."""

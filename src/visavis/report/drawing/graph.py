@@ -174,7 +174,7 @@ class _Drawing:
                 of=words.visible(layer.kind),
                 kind=sign if sign and joins else TITLES.get(layer.kind, words.visible(layer.kind)),
                 label="" if short.lstrip("-").isdigit() else words.visible(short),
-                settings=settings_text(layer.settings),
+                settings=settings_text(_WIDTHS.sub(r"\1", layer.settings)),
                 shape=shape_text(layer.output_shape),
                 params=count_text(layer.params) if layer.params else "",
                 frame=frame,
