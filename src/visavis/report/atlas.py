@@ -5,17 +5,13 @@ The page asks the network for nothing, and no number is made here.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from visavis.report import words
+from visavis.report.frame import environment, frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,25 +56,12 @@ class AtlasTables:
 
 def render_atlas(tables: AtlasTables) -> str:
     """The page."""
-    environment = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = (words.visible, words.exact, words.percent, words.points, words.count, words.plural)
-    environment.filters.update({function.__name__: function for function in filters})
-    environment.filters.update(missing=words.is_missing, colour=lambda name: 0, mark=lambda name: 0)
-    environment.tests["missing"] = words.is_missing
-    environment.globals.update(percent=words.percent, points=words.points)
-    style, sorting, drawing = (_text_of(environment, name) for name in ("style.css", "script.js", "atlas.js"))
-    script = f"{sorting}\n{drawing}"
+    templates = environment()
+    templates.filters.update(colour=lambda name: 0, mark=lambda name: 0)  # of models' marks, which this page has not
+    templates.globals.update(percent=words.percent, points=words.points)
     shown = tables.robustness[tables.robustness["model"].isin(HIGHLIGHTED)]
-    return environment.get_template("atlas.html").render(
-        style=Markup(style),  # none of the three holds a word from outside
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    return templates.get_template("atlas.html").render(
+        **frame(templates, "script.js", "atlas.js"),
         record=record_of(tables),
         families=FAMILY_NAMES,
         trainings=TRAININGS,
@@ -114,8 +97,3 @@ def record_of(tables: AtlasTables) -> dict[str, Any]:
 
 def _rounded(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 5)
-
-
-def _text_of(environment: Environment, name: str) -> str:
-    assert environment.loader is not None, "the templates have a loader"
-    return environment.loader.get_source(environment, name)[0]

@@ -10,13 +10,12 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from visavis.report import figures, words
+from visavis.report.frame import environment, frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,27 +51,15 @@ def render_decisions(observers: pd.DataFrame, consistency: pd.DataFrame, level: 
         consistency: observer_a, observer_b, kappa, low, high, n.
         level: Of the intervals.
     """
-    environment = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        visible=words.visible, exact=words.exact, percent=words.percent, count=words.count, missing=words.is_missing,
-        kappa=kappa_text,
-    )  # fmt: skip
+    templates = environment()
+    templates.filters["kappa"] = kappa_text
     numbers = {name: number for number, name in enumerate(observers["observer"])}
-    environment.filters.update(
+    templates.filters.update(
         colour=lambda name: numbers[name] % figures.COLOURS, mark=lambda name: figures.mark_of(numbers[name])
     )
-    environment.globals.update(percent=words.percent)
-    environment.tests["missing"] = words.is_missing
-    assert environment.loader is not None, "the templates have a loader"
-    style = Markup(environment.loader.get_source(environment, "style.css")[0])  # holds no word from outside
-    return environment.get_template("decisions.html").render(
-        style=style,
+    templates.globals["percent"] = words.percent
+    return templates.get_template("decisions.html").render(
+        **frame(templates),
         marks=figures.MARKS,
         accuracy=plot(observers, "accuracy", "n"),
         shape_bias=plot(observers, "shape_bias", "n_shape_or_texture"),
