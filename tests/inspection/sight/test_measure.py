@@ -114,6 +114,7 @@ def test_attention_that_cannot_be_heard_is_told(wrap, drawings):
         "Attention is not measured: the network computes it without PyTorch's scaled_dot_product_attention."
     )
     assert sight.ablations == ()
+    assert sight.notes[1:] == ("What its parts are worth is not measured: no part of it can be taken away by itself.",)
 
 
 class Deciding(nn.Module):

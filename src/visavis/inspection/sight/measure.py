@@ -122,8 +122,9 @@ def _parts(
     kinds = removals_of(subject)
     removals, images = affordable(kinds, subject.root.macs)
     pixels, vectors = _spread(pixels, images), _spread(vectors, images)
-    if len(pixels) < 2:
-        return (), ["What its parts are worth is not measured: that needs at least two images."]
+    if len(pixels) < 2 or not removals:
+        reason = "no part of it can be taken away by itself" if len(pixels) > 1 else "that needs at least two images"
+        return (), [f"What its parts are worth is not measured: {reason}."]
     right: Classify | None = None
     how = ""
     if pictures.labels is not None:
