@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from visavis.errors import UsageError, VisavisError
 from visavis.report import words
+from visavis.report.frame import environment, frame
 from visavis.zoo.files import replacing
 
 if TYPE_CHECKING:
@@ -93,20 +94,14 @@ def draw(diff: LayerDiff) -> Chart:
 
 def render_svg(diff: LayerDiff) -> str:
     """The plot as an SVG of its own, for light and dark grounds."""
-    return _environment().get_template("layers_plot.html").render(chart=draw(diff), diff=diff, alone=True)
+    return _templates().get_template("layers_plot.html").render(chart=draw(diff), diff=diff, alone=True)
 
 
 def render_page(diff: LayerDiff) -> str:
     """One self-contained page: the finding, the plot, every number. It asks the network for nothing."""
-    environment = _environment()
-    assert environment.loader is not None, "the templates have a loader"
-    style = environment.loader.get_source(environment, "style.css")[0]
-    return environment.get_template("layers.html").render(
-        chart=draw(diff),
-        diff=diff,
-        alone=False,
-        style=Markup(style),  # holds no word from outside
-    )
+    templates = _templates()
+    page = templates.get_template("layers.html")
+    return page.render(**frame(templates), chart=draw(diff), diff=diff, alone=False)
 
 
 def write_layers(diff: LayerDiff, path: Path) -> Path:
@@ -143,16 +138,10 @@ def short_name(row: LayerRow) -> str:
     return label if row.stage else f"· {label}"
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(visible=words.visible, breakable=breakable, exact=words.exact, number=number)
-    return environment
+def _templates() -> Environment:
+    templates = environment()
+    templates.filters.update(breakable=breakable, number=number)
+    return templates
 
 
 def number(value: float) -> str:

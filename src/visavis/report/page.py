@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from visavis.errors import VisavisError
 from visavis.report import figures, findings, words
+from visavis.report.frame import environment, frame
 from visavis.report.pictures import disagreements
 from visavis.report.protocol import facts, how_measured, model_columns
 from visavis.report.tables import (
@@ -30,6 +24,7 @@ from visavis.report.tables import (
     result_groups,
     widest_classes,
 )
+from visavis.zoo.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,11 +33,6 @@ PICTURES = 24
 PICTURES_AT_FIRST = 9
 WIDEST_CLASSES = 40
 HARDEST_CLASSES = 10
-FILTERS = (
-    words.visible, words.visible_lines, words.measure_name, words.metric_name, words.cost_name, words.effect_name,
-    words.exact, words.percent, words.points, words.confidence, words.count, words.quantity, words.significant,
-    words.p_value, words.date, words.plural,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,32 +59,20 @@ class ReportTables:
 
 def render(tables: ReportTables) -> str:
     """The whole page. It asks the network for nothing: style, script and pictures are inside."""
-    environment = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = environment()
     numbers = figures.number_models(tables.protocol, tables.results, tables.predictions)
-    environment.filters.update({function.__name__: function for function in FILTERS})
-    environment.filters.update(
-        missing=words.is_missing,
+    templates.filters.update(
         colour=lambda model: numbers[str(model)] % figures.COLOURS,
         mark=lambda model: figures.mark_of(numbers[str(model)]),
         with_names=lambda text: words.with_names(text, numbers),
         number_of=lambda model: numbers[str(model)],
     )
-    environment.tests["missing"] = words.is_missing
     formats = {
         function.__name__: function for function in (words.percent, words.points, words.quantity, words.significant)
     }
-    environment.globals.update(formats, difference_mark=figures.difference_mark)
-    style, script = (_text_of(environment, name) for name in ("style.css", "script.js"))
-    return environment.get_template("page.html").render(
-        style=Markup(style),  # neither holds a word from outside
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    templates.globals.update(formats, difference_mark=figures.difference_mark)
+    return templates.get_template("page.html").render(
+        **frame(templates, "script.js"),
         marks=figures.MARKS,
         models=list(numbers),
         **_contents(tables, list(numbers)),
@@ -108,14 +86,11 @@ def write_report(tables: ReportTables, path: Path) -> Path:
         VisavisError: The file cannot be written.
     """
     page = render(tables).encode("utf-8")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(page)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(page)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise VisavisError(
             f"Cannot write the report to {str(path)!r}: {error.strerror or error}. Free some space or choose another "
             "place, then draw it again with `visavis report`."
@@ -220,8 +195,3 @@ def _closing(protocol: Mapping[str, Any], groups: list[ResultGroup]) -> dict[str
         "how_measured": how_measured(protocol, [group.measure for group in groups]),
         "model_columns": model_columns(protocol.get("models", ())),
     }
-
-
-def _text_of(environment: Environment, name: str) -> str:
-    assert environment.loader is not None, "the templates have a loader"
-    return environment.loader.get_source(environment, name)[0]
