@@ -27,7 +27,7 @@ def photographs(count: int, width: int, height: int) -> list[bytes]:
     for number in range(count):
         picture = _gradient(random, width, height)
         for emoji in some_pictures(24)[number % 4 :: 2]:
-            side = int(height * random.uniform(0.15, 0.6))
+            side = int(min(width, height) * random.uniform(0.15, 0.6))
             large = emoji.resize((side, side), Image.Resampling.BICUBIC)
             picture.paste(large, (int(random.uniform(0, width - side)), int(random.uniform(0, height - side))))
         grainy = np.clip(np.asarray(picture, np.float32) + grain, 0, 255).astype(np.uint8)
