@@ -72,8 +72,9 @@ def test_labels_from_text_and_file(tmp_path):
 def test_the_command_as_a_process(visavis, models, messy, tmp_path):
     good, bad = messy / "plain" / "<script>alert(2)<script>.png", messy / "plain" / "zero.png"
     called = visavis(
-        "classify", models.clip_vit, good, bad, tmp_path / "no.png", "--labels", "cat,<b>dog</b>", "--other", 0.01
-    )
+        "classify", models.clip_vit, good, bad, tmp_path / "no.png",
+        "--labels", "cat,<b>dog</b>", "--template", "{}", "--other", 0.01,
+    )  # fmt: skip
     assert called.code == 0, called.err
     assert "<b>dog</b>" in called.out
     assert called.err.splitlines() == [

@@ -98,6 +98,7 @@ def one_process(crowd, start, tmp_path) -> Path:
     return whole
 
 
+@pytest.mark.timeout(900)
 def test_a_node_is_killed_and_the_output_is_that_of_one_process(crowd, one_process, tmp_path):
     out = tmp_path / "ray.parquet"
     program = [sys.executable, "-c", textwrap.dedent(PROGRAM), crowd, out, tmp_path / "log", tmp_path / "killed"]

@@ -1,9 +1,9 @@
 """A job's pieces made by many machines: Ray Data over the same code.
 
 The one idea: a machine is told numbers and gives back finished pieces, as the bytes of their files. It goes through
-the source itself, so nothing but numbers and vectors travels, and what it reads is held to the hash of what was listed.
-The process that was started by the user alone writes; where a machine dies, Ray gives its numbers to another one, and
-where that process dies, the same command goes on from the pieces that it wrote, with Ray or without.
+the source itself, so but for the model, once, only numbers and vectors travel; what it reads is held to the hash of
+what was listed. The process that was started by the user alone writes. Where a machine dies, Ray gives its numbers to
+another one, and where that process dies, the same command goes on from the pieces that it wrote, with Ray or without.
 
 All machines need visavis, and must see the images under the same paths. The cluster is the one that RAY_ADDRESS names
 or that `ray start` has begun here; without one, Ray starts its own on this machine.
