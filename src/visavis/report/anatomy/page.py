@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from visavis.errors import VisavisError
@@ -29,6 +27,7 @@ from visavis.report.drawing.graph import short_name
 from visavis.report.drawing.network import Plate, network_svg
 from visavis.report.drawing.svg import drawing_style
 from visavis.report.drawing.text import count_text, macs_text, settings_text, shape_text
+from visavis.report.frame import environment, frame
 from visavis.report.layers import breakable
 from visavis.report.tree import folded
 from visavis.zoo.files import replacing
@@ -37,11 +36,6 @@ if TYPE_CHECKING:
     from visavis.inspection.anatomy.anatomy import Anatomy
     from visavis.inspection.sight.records import Sight, Similarity
 
-FILTERS = (
-    words.visible, words.visible_lines, words.exact, words.percent, words.points, words.count, words.quantity,
-    words.significant, words.plural,
-)  # fmt: skip
-
 
 def render_page(
     anatomies: Sequence[Anatomy], sights: Sequence[Sight] = (), similarities: Sequence[Similarity] = ()
@@ -49,14 +43,11 @@ def render_page(
     """The whole page: style, script and pictures are inside."""
     names = [anatomy.name for anatomy in anatomies]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    environment = _environment(numbers)
+    templates = _templates(numbers)
     columns = [columns_of(anatomy) for anatomy in anatomies]
     kinds = {kind: said for kind in kinds_of(anatomies) if (said := explain(kind))}
-    style, own_style, script = (_text_of(environment, name) for name in ("style.css", "anatomy.css", "anatomy.js"))
-    return environment.get_template("anatomy.html").render(
-        style=Markup(style + own_style),  # none of them holds a word from outside
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    return templates.get_template("anatomy.html").render(
+        **frame(templates, "anatomy.js", styles=("style.css", "anatomy.css")),
         marks=figures.MARKS,
         anatomies=anatomies,
         lead=lead(anatomies),
@@ -140,17 +131,9 @@ def _drawings(anatomies: Sequence[Anatomy]) -> list[list[dict[str, Any]]]:
     return drawings
 
 
-def _environment(numbers: dict[str, int]) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update({function.__name__: function for function in FILTERS})
-    environment.filters.update(
-        missing=words.is_missing,
+def _templates(numbers: dict[str, int]) -> Environment:
+    templates = environment()
+    templates.filters.update(
         colour=lambda model: numbers.get(str(model), len(numbers)) % figures.COLOURS,
         mark=lambda model: figures.mark_of(numbers.get(str(model), len(numbers))),
         mark_class=lambda model: numbers.get(str(model), len(numbers)),
@@ -160,10 +143,4 @@ def _environment(numbers: dict[str, int]) -> Environment:
         numbers=count_text,
         macs=macs_text,
     )
-    environment.tests["missing"] = words.is_missing
-    return environment
-
-
-def _text_of(environment: Environment, name: str) -> str:
-    assert environment.loader is not None, "the templates have a loader"
-    return environment.loader.get_source(environment, name)[0]
+    return templates
