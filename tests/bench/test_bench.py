@@ -77,7 +77,7 @@ def test_nothing_to_compare_with():
 
 
 def result(name: str, kind: str, ratio: float | None, difference: float, cosine: float) -> Result:
-    timing = Timing(per_second=1.0, slowest=1.0, fastest=1.0)
+    timing = Timing(per_second=ratio or 1.0, slowest=1.0, fastest=1.0)
     return Result(
         name=name, kind=kind, timing=timing, ratio=ratio, difference=difference, cosine=cosine, peak_share=None
     )
@@ -103,6 +103,14 @@ def test_a_target_is_met_by_what_is_quick_and_near():
     for asked, best, met in cases:
         (judged,) = judge("images, batch 8", "m", results, [asked])
         assert (judged.best, judged.met) == (best, met)
+    slow = result("slow", "peer", 0.5, 0.0, 1.0)
+    over_slow = Target(
+        work="images", models=("m",), kinds=("float32",), ratio=2.9, by="difference", limit=1e-4, peer="slow"
+    )
+    assert [(judged.ratio, judged.met) for judged in judge("images", "m", [*results, slow], [over_slow])] == [
+        (3.0, True)
+    ]
+    assert judge("images", "m", results, [over_slow]) == []  # that peer was not asked for
     assert judge("one image", "m", results, [cases[0][0]]) == []
     assert judge("images, batch 8", "other", results, [cases[0][0]]) == []
 
