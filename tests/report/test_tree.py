@@ -180,6 +180,16 @@ def test_names_cannot_break_the_table():
         assert "\u202e" not in text
 
 
+def test_names_of_classes_are_no_markup():
+    """As of a class made with `type("X[/b]", ...)`."""
+    odd = with_layers(layer("[red]x", "X[/b]", (4, 8, 8), INPUT))
+    part = dataclasses.replace(resnet().stages[0], title="[/i]", layers=("[red]x",))
+    odd = dataclasses.replace(odd, towers=(dataclasses.replace(odd.towers[0], parts=(part,)),))
+    assert "[red]x X[/b]" in "\n".join(printed(layer_tree(odd, 1, 80)))
+    assert "1 X[/b]" in "\n".join(printed(counts_table(odd)))
+    assert "[/i]" in "\n".join(printed(parts_table([odd], 80)))
+
+
 def test_a_long_name_is_shown_whole():
     """Over several lines, since it is what the user has called the network."""
     lines = printed(parts_table([vit(LONG)] * 4, 80))

@@ -75,7 +75,8 @@ def counts_table(anatomy: Anatomy) -> Table:
     table.add_column(style="bold", justify="right")
     table.add_column(overflow="fold")
     kinds = [f"{number}\N{NO-BREAK SPACE}{visible(kind)}" for kind, number in anatomy.kinds.most_common()]
-    table.add_row(f"{sum(anatomy.kinds.values()):,}", f"modules in the image tower: {', '.join(kinds)}.")
+    said = Text(f"modules in the image tower: {', '.join(kinds)}.")  # names of classes are no markup
+    table.add_row(f"{sum(anatomy.kinds.values()):,}", said)
     for rule in anatomy.rules:
         arithmetic = _times(rule.sum).replace("sqrt", "√")
         said = Text("" if rule.sum == str(rule.number) else f"= {arithmetic}. ", style="bold")
@@ -197,12 +198,12 @@ def _add_tower_rows(table: Table, kind: str, towers: Sequence[Tower | None], roo
             table.add_row(Text(f"{label}\n  output\n  params\n  MACs", style="dim"), *cells)
 
 
-def _part(tower: Tower, part: Part) -> str:
+def _part(tower: Tower, part: Part) -> Text:
     """Title or repeated block, shape, and shares of the tower's parameters and MACs, a line each."""
     title = part.title if part.block is None else f"{part.blocks} × {tower.root.find(part.block).kind}"
     params = f"{_quantity(part.params)}{_share(part.params, tower.root.params)}" if part.params else ""
     macs = f"{_quantity(part.macs)}{_share(part.macs, tower.root.macs)}" if part.macs != 0 else ""
-    return "\n".join((visible(title), shape_text(part.output_shape), params, macs))
+    return Text("\n".join((visible(title), shape_text(part.output_shape), params, macs)))
 
 
 def _share(part: int | None, whole: int | None) -> str:
