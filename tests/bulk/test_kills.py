@@ -51,19 +51,21 @@ def run_and_kill(crowd: Path, program: str) -> Iterator[Callable[..., int]]:
         nursery.stdin.close()
 
 
+@pytest.mark.timeout(900)
 def test_fifty_kills_lose_double_and_halve_nothing(run_and_kill: Callable[..., int], tmp_path: Path) -> None:
     whole = tmp_path / "whole.parquet"
     assert run_and_kill(whole) == 0
-    chance, longest = random.Random(0), 0.5  # seconds; follows how busy the machine is, so that some runs end
-    killed, names = 0, [tmp_path / "0.parquet"]
-    while killed < KILLS:
+    begun = time.monotonic()
+    assert run_and_kill(tmp_path / "again.parquet") == 0
+    longest = time.monotonic() - begun  # then follows how busy the machine is, so that some runs end
+    chance, killed, names = random.Random(0), 0, [tmp_path / "0.parquet"]
+    while killed < KILLS or len(names) == 1:
         killed += run_and_kill(names[-1], chance.uniform(0, longest)) == -signal.SIGKILL
         for piece in tmp_path.glob("*.parts/0*.parquet"):  # whole at any moment that it is there
             assert pq.read_metadata(piece).num_rows > 0
         longest *= 0.8 if names[-1].exists() else 1.05
         if names[-1].exists():
             names.append(tmp_path / f"{len(names)}.parquet")
-    assert len(names) > 1
     for out in names:  # the last one is unfinished; others may have been killed between the output and the very end
         assert run_and_kill(out) == 0
         assert out.read_bytes() == whole.read_bytes()
