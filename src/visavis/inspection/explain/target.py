@@ -5,6 +5,7 @@ The one idea: each such number is linear in the image's vector, or in its direct
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from visavis.engine.encoder import Encoder
-from visavis.errors import UsageError, did_you_mean
+from visavis.errors import TextsCut, UsageError, did_you_mean
 from visavis.inspection.explain.records import Unit
 
 
@@ -84,7 +85,9 @@ def of_text(encoder: Encoder, text: str) -> Target:
     """The cosine with a text. Raises UsageError for an empty one, and for a model without a text tower."""
     if not text.strip():
         raise UsageError("The text to look for is empty. Say what to look for: --text 'a photo of a dog'.")
-    (vector,) = encoder.encode_texts([text], normalize=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TextsCut)  # the note says it, on the page too
+        (vector,) = encoder.encode_texts([text], normalize=True)
     return Target(
         name=f'text "{text}"', unit="cosine", vector=torch.from_numpy(vector), text=text, notes=_filled(encoder, text)
     )
