@@ -70,12 +70,12 @@ def _elsewhere(here: int, moved: Sequence[int]) -> str:
     other = f"it is {here + sum(moved)} = {here}" + "".join(f" {'+' if by > 0 else '-'} {abs(by)}" for by in moved)
     if moved[0] > 0:
         return (
-            f" With each stage's stride on its first 1x1 convolution, as in the paper, {other}: the 3x3 behind it then "
-            "works on places twice as far apart. Here, as in torchvision and timm, the stride sits on the 3x3."
+            f" With each stage's stride on its first 1×1 convolution, as in the paper, {other}: the 3×3 behind it then "
+            "works on places twice as far apart. Here, as in torchvision and timm, the stride sits on the 3×3."
         )
     return (
-        f" With each stage's stride on the 3x3 convolution, as in torchvision and timm, {other}: it then works on "
-        "places half as far apart. Here, as in the paper, the stride sits on the 1x1 before it."
+        f" With each stage's stride on the 3×3 convolution, as in torchvision and timm, {other}: it then works on "
+        "places half as far apart. Here, as in the paper, the stride sits on the 1×1 before it."
     )
 
 
