@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from visavis.models.text import TextTransformer
 from visavis.models.transformer import Attention
@@ -41,34 +42,25 @@ def encode_tokens(tower: TextTransformer, tokens: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Block:
-    """The nodes that a few texts add to the tree, and what they look at.
-
-    Attributes:
-        nodes: A slice of the tree's.
-        above: Their ancestors and they themselves, int64 [seen].
-        mask: Which of those each of them looks at, bool [nodes of the block, seen].
-    """
-
-    nodes: slice
-    above: Tensor
-    mask: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Tree:
-    """Distinct beginnings of sorted texts, one node each, in the order of the texts.
+    """Distinct beginnings of sorted texts, one node each, in the order of the texts; blocks of them for attention.
 
     Attributes:
         texts, places: Where each node first occurs, int64 [nodes].
         ends: The node of each text's end token, int64 [texts].
-        blocks: The nodes, for attention.
+        asking: The nodes that a block's texts add, int64 [blocks, most nodes of a block]; 0 where there are fewer.
+        seen: They and their ancestors, int64 [blocks, most seen]; likewise.
+        mask: Which of the latter each of the former looks at, bool [blocks, 1, most nodes, most seen].
+        back: Where each node stands in `asking`, int64 [nodes].
     """
 
     texts: Tensor
     places: Tensor
     ends: Tensor
-    blocks: tuple[_Block, ...]
+    asking: Tensor
+    seen: Tensor
+    mask: Tensor
+    back: Tensor
 
 
 def _grow_tree(tokens: Tensor) -> _Tree:
@@ -84,20 +76,30 @@ def _grow_tree(tokens: Tensor) -> _Tree:
     paths = numbers.cummax(dim=0).values  # [texts, length]; any node behind a text's end
     texts, places = new.nonzero(as_tuple=True)
     firsts = torch.searchsorted(texts, torch.arange(0, len(tokens), TOGETHER)).tolist()
-    blocks = tuple(
-        _block(slice(first, after), paths[texts[first:after]], places[first:after])
-        for first, after in pairwise([*firsts, len(texts)])
+    asking = [torch.arange(first, after) for first, after in pairwise([*firsts, len(texts)])]
+    seen, masks = zip(*(_look_up(paths[texts[nodes]], places[nodes]) for nodes in asking), strict=True)
+    mask = torch.zeros(len(asking), 1, max(map(len, asking)), max(map(len, seen)), dtype=torch.bool)
+    mask[..., 0] = True  # where a block has fewer nodes: no row may look at nothing, and the root is above all
+    for whole, part in zip(mask, masks, strict=True):
+        whole[0, : part.shape[0], : part.shape[1]] = part
+    return _Tree(
+        texts=texts,
+        places=places,
+        ends=paths.gather(1, ends[:, None]).squeeze(1),
+        asking=pad_sequence(asking, batch_first=True),
+        seen=pad_sequence(list(seen), batch_first=True),
+        mask=mask,
+        back=torch.cat([number * mask.shape[2] + torch.arange(len(nodes)) for number, nodes in enumerate(asking)]),
     )
-    return _Tree(texts=texts, places=places, ends=paths.gather(1, ends[:, None]).squeeze(1), blocks=blocks)
 
 
-def _block(nodes: slice, paths: Tensor, places: Tensor) -> _Block:
-    """A block of nodes, whose paths from the root are [nodes, length] up to their places [nodes]."""
+def _look_up(paths: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """What nodes on paths [nodes, length] up to their places [nodes] see: int64 [seen] and bool [nodes, seen]."""
     on_path = torch.arange(paths.shape[1]) <= places[:, None]  # [nodes, length]
-    above = paths[on_path].unique()  # sorted
-    mask = torch.zeros(len(paths), len(above), dtype=torch.bool)
-    mask[on_path.nonzero()[:, 0], torch.searchsorted(above, paths[on_path])] = True
-    return _Block(nodes=nodes, above=above, mask=mask)
+    seen = paths[on_path].unique()  # sorted
+    mask = torch.zeros(len(paths), len(seen), dtype=torch.bool)
+    mask[on_path.nonzero()[:, 0], torch.searchsorted(seen, paths[on_path])] = True
+    return seen, mask
 
 
 def _encode_tree(tower: TextTransformer, tokens: Tensor) -> Tensor:
@@ -117,13 +119,11 @@ def _encode_tree(tower: TextTransformer, tokens: Tensor) -> Tensor:
 
 def _attend(attention: Attention, x: Tensor, tree: _Tree) -> Tensor:
     """Attention's mixture for every node, [nodes, width]."""
-    width = x.shape[1]
+    blocks, width = len(tree.asking), x.shape[1]
+    head_width = width // attention.heads
     qkv = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)  # [nodes, 3 * width]
-    mixed = torch.empty_like(x)
-    for block in tree.blocks:
-        query = qkv[block.nodes, :width].view(1, -1, attention.heads, width // attention.heads)
-        seen = qkv[:, width:].index_select(0, block.above).view(1, len(block.above), 2 * attention.heads, -1)
-        key, value = seen.transpose(1, 2).chunk(2, dim=1)  # each [1, heads, seen, head_width]
-        found = F.scaled_dot_product_attention(query.transpose(1, 2), key, value, attn_mask=block.mask)
-        mixed[block.nodes] = found.transpose(1, 2).reshape(-1, width)
-    return mixed
+    query = qkv[:, :width].index_select(0, tree.asking.flatten()).view(blocks, -1, attention.heads, head_width)
+    seen = qkv[:, width:].index_select(0, tree.seen.flatten()).view(blocks, -1, 2 * attention.heads, head_width)
+    key, value = seen.transpose(1, 2).chunk(2, dim=1)  # each [blocks, heads, most seen, head_width]
+    mixed = F.scaled_dot_product_attention(query.transpose(1, 2), key, value, attn_mask=tree.mask)
+    return mixed.transpose(1, 2).reshape(-1, width).index_select(0, tree.back)
