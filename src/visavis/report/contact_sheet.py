@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from visavis.report import words
+from visavis.report.frame import environment, frame
 from visavis.report.pictures import data_uri
 
 
@@ -44,24 +42,16 @@ def render_sheet(
         data: What was searched.
         n_images: How many images that were.
     """
-    environment = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(visible=words.visible, uri=data_uri, count=words.count, cosine=_cosine)
-    assert environment.loader is not None, "the templates have a loader"
-    style = Markup(environment.loader.get_source(environment, "style.css")[0])  # holds no word from outside
-    return environment.get_template("contact_sheet.html").render(
+    templates = environment()
+    templates.filters.update(uri=data_uri, cosine=_cosine)
+    return templates.get_template("contact_sheet.html").render(
+        **frame(templates),
         cards=cards,
         query=query,
         query_picture=query_picture,
         model=model,
         data=data,
         n_images=n_images,
-        style=style,
     )
 
 

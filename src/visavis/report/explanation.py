@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 from PIL import Image, ImageDraw, ImageFont
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -23,6 +22,7 @@ from rich.text import Text
 
 from visavis.errors import UsageError, VisavisError
 from visavis.report import words
+from visavis.report.frame import environment, frame
 from visavis.zoo.files import replacing
 
 if TYPE_CHECKING:
@@ -137,8 +137,10 @@ def render_page(saliencies: Sequence[Saliency]) -> str:
     scale = common_scale([saliency.map for saliency in saliencies])
     rows = {name: [_panel(one, scale) for one in own] for name, own in _by_model(saliencies).items()}
     columns = 1 + max(map(len, rows.values()))
-    template = environment().get_template("explanation.html")
-    return template.render(rows=rows, scale=scale, columns=min(columns, MOST_COLUMNS), style=style())
+    made = templates()
+    return made.get_template("explanation.html").render(
+        **frame(made), rows=rows, scale=scale, columns=min(columns, MOST_COLUMNS)
+    )
 
 
 def draw_sheet(saliencies: Sequence[Saliency]) -> Image.Image:
@@ -236,26 +238,8 @@ def signed(value: float) -> str:
     return f"{value:.3g}".replace("-", words.MINUS)
 
 
-def style() -> Markup:
-    """The style sheet that all pages share; it holds no word from outside."""
-    loader = PackageLoader("visavis.report", "templates")
-    return Markup(loader.get_source(environment(), "style.css")[0])
-
-
-def environment() -> Environment:
+def templates() -> Environment:
     """The templates of this page and of the check's."""
-    made = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(
-        visible=words.visible,
-        visible_lines=words.visible_lines,
-        signed=signed,
-        method=METHODS.__getitem__,
-        source=SOURCES.__getitem__,
-    )
+    made = environment()
+    made.filters.update(signed=signed, method=METHODS.__getitem__, source=SOURCES.__getitem__)
     return made

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from visavis.errors import UsageError
 from visavis.report import words
-from visavis.report.explanation import METHODS, common_scale, data_uri, environment, overlay, style, write_bytes
+from visavis.report.explanation import METHODS, common_scale, data_uri, overlay, templates, write_bytes
+from visavis.report.frame import frame
 
 if TYPE_CHECKING:
     from visavis.inspection.explain.records import Saliency, Trial, Trust
@@ -75,7 +76,7 @@ def render_check(trusts: Sequence[Trust]) -> str:
     for trust in trusts:
         models.setdefault(trust.model, []).append(_plots(trust))
     maps = [example.map for trust in trusts for example in trust.examples]
-    made = environment()
+    made = templates()
     made.filters.update(interval=interval, mark=MARKS.__getitem__, in_words=WORDS.__getitem__, picture=data_uri_of)
     return made.get_template("explanation_check.html").render(
         models=models,
@@ -85,7 +86,7 @@ def render_check(trusts: Sequence[Trust]) -> str:
         veil=lambda example, scale: data_uri(overlay(example.map, scale)),
         width=WIDTH,
         height=HEIGHT,
-        style=style(),
+        **frame(made),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from visavis.report.frame import environment
 
 if TYPE_CHECKING:
     from visavis.bench.bench import Bench, Measured
@@ -80,15 +81,10 @@ def speeds_plot(bench: Bench) -> str:
             )
         groups.append({"y": top, "title": f"{measured.model}: {measured.work}, {measured.unit}", "bars": bars})
         top += _GAP + len(bars) * _ROW + 14
-    environment = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("speeds.svg").render(
-        groups=groups, machine=bench.machine, rounds=bench.rounds, left=_LEFT, width=_WIDTH, height=top + 10
+    return (
+        environment()
+        .get_template("speeds.svg")
+        .render(groups=groups, machine=bench.machine, rounds=bench.rounds, left=_LEFT, width=_WIDTH, height=top + 10)
     )
 
 
