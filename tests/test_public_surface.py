@@ -103,7 +103,7 @@ def test_commands_and_options():
         "list": ["--cached", "--pattern"],
         "fetch": [],
         "convert": ["--checkpoint", "--out", "--to"],
-        "export": ["--calibrate", "--format", "--model", "--out"],
+        "export": ["--calibrate", "--format", "--int8", "--model", "--out"],
         "doctor": ["--file"],
         "diff": ["--image", "--out", "--text"],
         "inspect": ["--data", "--depth", "--image", "--out"],

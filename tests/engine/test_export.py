@@ -109,9 +109,17 @@ def test_a_place_that_cannot_be_written(models, tmp_path):
 
 
 def test_by_the_command(visavis, models, photos, tmp_path):
-    called = visavis("export", models.vit, "--out", tmp_path / "m.onnx", "--calibrate", photos)
+    called = visavis("export", models.vit, "--out", tmp_path / "m.onnx", "--int8", "--calibrate", photos)
     assert (called.code, called.out.strip()) == (0, str(tmp_path / "m.onnx")), called.err
     assert "cosine" in called.err
+
+
+@pytest.mark.parametrize("half", [("--int8",), ("--calibrate", "emoji")])
+def test_int8_and_its_images_belong_together(visavis, models, tmp_path, half):
+    called = visavis("export", models.vit, "--out", tmp_path / "m.onnx", *half)
+    assert called.code == 2
+    assert "Give both or none" in called.err
+    assert not list(tmp_path.glob("m.onnx"))
 
 
 def test_an_encoder_computes_with_the_engine_that_was_asked_for(models, monkeypatch, tmp_path):

@@ -16,9 +16,10 @@ from PIL import Image
 from visavis.data.dataset import Dataset
 from visavis.engine.encoder import Encoder
 from visavis.engine.engines.engine import check_engine
-from visavis.engine.engines.int8 import CALIBRATION, Runtime, write_int8
+from visavis.engine.engines.int8 import CALIBRATION, write_int8
 from visavis.engine.engines.lean import lean_tower
 from visavis.engine.engines.onnx_file import TOLERANCE, compare_vectors, describe, export_onnx, quiet
+from visavis.engine.engines.quantize import Runtime
 from visavis.engine.pictures import ImageLike, read_picture
 from visavis.errors import UsageError, VisavisError
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from visavis.engine.engines import choose
+from visavis.engine.engines import choose, int8
 from visavis.engine.engines.choose import choose_engine, exported, open_engine
 from visavis.engine.engines.engine import EXACT, NARROW, check_engine
 from visavis.engine.engines.network import Network
@@ -95,6 +95,38 @@ def test_int8_says_how_near_it_is_on_images_that_did_not_calibrate(network, cach
 def test_int8_needs_images(network, cache):
     with pytest.raises(UsageError, match="at least 4, not 3"):
         open_engine("onnx-int8", network, cache, lambda n: images(3))
+
+
+@pytest.mark.parametrize("spoilt", [torch.zeros_like, lambda vectors: vectors * torch.nan, torch.neg])
+def test_int8_that_spoils_a_network_is_refused(network, tmp_path, monkeypatch, spoilt):
+    monkeypatch.setattr(int8, "open_session", lambda path: lambda pixels: spoilt(network.encode(pixels)))
+    with pytest.raises(VisavisError, match=r"int8 spoils .* Use an engine with wider numbers"):
+        open_engine("onnx-int8", network, tmp_path, images)
+
+
+@pytest.mark.parametrize("name", ["onnx-int8", "openvino-int8"])
+def test_pixels_with_nan_do_not_calibrate(network, tmp_path, name):
+    with pytest.raises(VisavisError, match="not a finite number each"):
+        open_engine(name, network, tmp_path, lambda n: torch.full((8, 3, SIDE, SIDE), torch.nan))
+
+
+def test_the_layer_that_reads_pixels_stays_float_in_openvino(network, tmp_path):
+    open_engine("openvino-int8", network, tmp_path, images)
+    (path,) = tmp_path.glob("onnx/*.int8-openvino-*.onnx")
+    graph = onnx.load(path).graph
+    assert "Conv" in {node.op_type for node in graph.node if "images" in node.input}
+    assert any(node.op_type == "QuantizeLinear" for node in graph.node)
+
+
+def test_a_transformers_sums_and_what_its_products_give_stay_float(tmp_path):
+    model = build_model(CONFIGS["vit"], seed=0).eval().requires_grad_(False)
+    open_engine("openvino-int8", network_of(model, model.features), tmp_path, images)
+    (path,) = tmp_path.glob("onnx/*.int8-openvino-*.onnx")
+    graph = onnx.load(path).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    rounded = {made_by.get(node.input[0]) for node in graph.node if node.op_type == "QuantizeLinear"}
+    assert "MatMul" not in rounded
+    assert "Softmax" not in rounded
 
 
 def test_an_export_is_kept_and_carries_what_it_is(network, cache):

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,15 +19,15 @@ from torch import Tensor, nn
 from visavis.engine.engines.engine import Engine, identity
 from visavis.engine.engines.network import Network
 from visavis.engine.engines.onnx_file import open_session
-from visavis.engine.engines.openvino_file import open_compiled
-from visavis.engine.engines.quantize import Activations, multiplies_int8, quantize
-from visavis.errors import UsageError
+from visavis.engine.engines.openvino_file import multiplies_bfloat16, open_compiled
+from visavis.engine.engines.quantize import Runtime, is_dynamic, multiplies_int8, quantize
+from visavis.errors import UsageError, VisavisError
 from visavis.zoo.files import replacing
 
-Runtime = Literal["onnx", "openvino"]
 CALIBRATION = 256  # images, half of them for the comparison
 _FEWEST = 4
 _BATCH = 16
+_FAR = 0.9  # a mean cosine below it is no rounding of a usable network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +71,33 @@ def write_int8(runtime: Runtime, network: Network, file: Path, images: Tensor) -
 
     Raises:
         UsageError: There are too few images.
-        VisavisError: The file cannot be written.
+        VisavisError: A pixel is NaN, the vectors are far from PyTorch's, or the file cannot be written.
     """
     if len(images) < _FEWEST:
         raise UsageError(f"int8 is calibrated on the images themselves: at least {_FEWEST}, not {len(images)}.")
-    transformer = _is_transformer(network.model)
-    activations: Activations = "dynamic" if runtime == "onnx" and transformer else "static"
+    if not bool(images.isfinite().all()):
+        raise VisavisError("int8 cannot be calibrated on pixels that are not a finite number each. Leave them out.")
+    convolutions = not _is_transformer(network.model)
+    activations = "dynamic" if is_dynamic(runtime, convolutions=convolutions) else "static"
     digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()[:16]
-    path = file.with_suffix(f".int8-{activations}-{digest}-{'vnni' if multiplies_int8() else 'plain'}.onnx")
+    kind = f"int8-{runtime}-{activations}-{digest}-{'vnni' if multiplies_int8() else 'plain'}"
+    path = file.with_suffix(f".{kind}.onnx")
     if not path.is_file():
-        quantize(file, path, activations, images[::2].split(_BATCH), convolutions=not transformer)
-    encode = open_session(path) if runtime == "onnx" else open_compiled(path, "f32")
-    agreement = _agreement(path.with_suffix(f".{runtime}.json"), network, encode, images[1::2])
-    return Int8File(path=path, precision=f"int8-{activations}-{digest}", encode=encode, agreement=agreement)
+        quantize(file, path, runtime, images[::2].split(_BATCH), convolutions=convolutions)
+    encode, precision = _open(runtime, path), f"int8-{activations}-{digest}"
+    if runtime == "openvino" and multiplies_bfloat16():
+        precision = f"{precision}-bfloat16"
+    agreement = _agreement(path.with_suffix(".json"), network, encode, images[1::2])
+    if not agreement.mean >= _FAR:  # catches NaN too
+        raise VisavisError(f"int8 spoils {network.name}: {agreement}. Use an engine with wider numbers.")
+    return Int8File(path=path, precision=precision, encode=encode, agreement=agreement)
+
+
+def _open(runtime: Runtime, path: Path) -> Callable[[Tensor], Tensor]:
+    """In OpenVINO what is not int8 becomes bfloat16 where the processor multiplies it: int8 is the larger error."""
+    if runtime == "onnx":
+        return open_session(path)
+    return open_compiled(path, "bf16" if multiplies_bfloat16() else "f32")
 
 
 def _is_transformer(model: nn.Module) -> bool:

@@ -25,3 +25,10 @@ def open_compiled(path: Path, precision: Literal["f32", "bf16"]) -> Callable[[Te
         return torch.from_numpy(compiled(images.contiguous().numpy())[0].copy())
 
     return run
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether OpenVINO finds a processor that multiplies bfloat16."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

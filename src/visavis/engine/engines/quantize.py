@@ -17,24 +17,31 @@ from visavis.engine.engines.onnx_file import INPUT, quiet
 from visavis.errors import VisavisError
 from visavis.zoo.files import replacing
 
-Activations = Literal["static", "dynamic"]
+Runtime = Literal["onnx", "openvino"]
 _PRODUCTS = ("MatMul", "Gemm")
-# A ReLU that keeps its place between int8 convolutions halves the range that they must cover.
-_CONVOLUTIONAL = (*_PRODUCTS, "Conv", "Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean")
+# ONNX Runtime stays in int8 from one convolution to the next. OpenVINO loses little speed where sums and pooling keep
+# their own precision, and vectors get nearer. A ReLU that keeps its place halves the range that int8 must cover.
+_CONVOLUTIONAL: dict[Runtime, tuple[str, ...]] = {
+    "onnx": (*_PRODUCTS, "Conv", "Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean"),
+    "openvino": ("Conv", "Relu"),
+}
 
 
-def quantize(
-    source: Path, path: Path, activations: Activations, calibration: Sequence[Tensor], *, convolutions: bool
-) -> None:
+def is_dynamic(runtime: Runtime, *, convolutions: bool) -> bool:
+    """Whether activations get their scales anew from every batch, by what is quicker and nearer in a runtime."""
+    return runtime == "onnx" and not convolutions
+
+
+def quantize(source: Path, path: Path, runtime: Runtime, calibration: Sequence[Tensor], *, convolutions: bool) -> None:
     """Writes `source` with int8 weights to `path`, whole or not at all.
 
     Args:
         source: A float32 file by `export_onnx`.
         path: Of the new file.
-        activations: Where the scales of activations come from.
-        calibration: For "static", batches of preprocessed images float32 [batch, 3, side, side].
-        convolutions: Whether all that lies between convolutions becomes int8 too. In a Transformer only products with
-            weights do: its one convolution reads raw pixels, and its sums carry a few values far above all others.
+        runtime: What will run it.
+        calibration: Batches of preprocessed images float32 [batch, 3, side, side].
+        convolutions: Whether convolutions become int8. In a Transformer only products with weights do: its one
+            convolution reads raw pixels, and its sums carry a few values far above all others.
 
     Raises:
         VisavisError: There are no calibration images, or the file cannot be written.
@@ -42,32 +49,52 @@ def quantize(
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    if activations == "static" and not calibration:
+    if not calibration:
         raise VisavisError("int8 needs images to calibrate with, and there are none.")
-    operations = _CONVOLUTIONAL if convolutions else _PRODUCTS
+    operations = _CONVOLUTIONAL[runtime] if convolutions else _PRODUCTS
     shared = {
         "op_types_to_quantize": list(operations),
         "per_channel": True,
         "reduce_range": not multiplies_int8(),
         "weight_type": quantization.QuantType.QInt8,
-        "extra_options": {"MatMulConstBOnly": True},
+        # What a Transformer's products give is added to float sums or enters a softmax: rounding it would buy nothing.
+        "extra_options": {
+            "MatMulConstBOnly": True,
+            "OpTypesToExcludeOutputQuantization": [] if convolutions else list(_PRODUCTS),
+        },
     }
     try:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder, quiet(), replacing(path) as temporary:
             prepared = Path(folder) / "prepared.onnx"
             quant_pre_process(source, prepared, skip_symbolic_shape=True)  # folds batch norm into convolutions
-            if activations == "static":
+            if is_dynamic(runtime, convolutions=convolutions):
+                quantization.quantize_dynamic(prepared, temporary, **shared)
+            else:
                 quantization.quantize_static(
                     prepared,
                     temporary,
                     _Calibration(calibration),
                     activation_type=quantization.QuantType.QUInt8,
+                    nodes_to_exclude=_kept_float(prepared, runtime),
                     **shared,
                 )
-            else:
-                quantization.quantize_dynamic(prepared, temporary, **shared)
     except OSError as error:
         raise VisavisError(f"Cannot write {str(path)!r}: {error.strerror or error}. Free some space.") from error
+
+
+def _kept_float(file: Path, runtime: Runtime) -> list[str]:
+    """Names of nodes that do not become int8: products without weights, which attention takes, and in OpenVINO pixels.
+
+    Pixels are the only input that is negative as well as positive. With such an input, padding and int8 OpenVINO 2026.4
+    computes something else: cosines of 0.4 on a small ResNet.
+    """
+    import onnx
+
+    graph = onnx.load(file).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    products = [node.name for node in graph.node if node.op_type == "MatMul" and weights.isdisjoint(node.input)]
+    pixels = [node.name for node in graph.node if INPUT in node.input] if runtime == "openvino" else []
+    return products + pixels
 
 
 def multiplies_int8() -> bool:
