@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from visavis.errors import TextsCut
 from visavis.evaluate.classifier import own_classifier
 from visavis.evaluate.knn import knn
 from visavis.evaluate.linear_probe import linear_probe
@@ -59,8 +61,12 @@ def by_zero_shot(evidence: Evidence) -> Scores:
     if encoder.logit_scale is None:
         reason = ": it was trained on labels" if encoder.family.startswith("supervised") else ""
         raise NotMeasurable(f"{encoder.name} has no text tower{reason}.")
-    classifier = encoder.zero_shot_classifier(evidence.prompt_names, evidence.templates)
-    return Scores(probabilities=zero_shot(evidence.test, classifier, encoder.logit_scale), chosen={})
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", TextsCut)
+        classifier = encoder.zero_shot_classifier(evidence.prompt_names, evidence.templates)
+    cut = [str(one.message) for one in said if issubclass(one.category, TextsCut)]
+    chosen = {"prompts": cut[0]} if cut else {}  # for the report
+    return Scores(probabilities=zero_shot(evidence.test, classifier, encoder.logit_scale), chosen=chosen)
 
 
 def by_classifier(evidence: Evidence) -> Scores:
