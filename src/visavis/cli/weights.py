@@ -109,7 +109,7 @@ def export(
     format
         onnx, torchscript or openvino.
     int8
-        Write the matrices in int8, an eighth to a quarter of the time; how near the vectors stay is measured and said.
+        Write the matrices in int8, which is quicker and not exact; how near the vectors stay is measured and said.
     calibrate
         Images for int8, as for --data of `visavis compare`: half of 256 set its scales, the others are compared.
     """
