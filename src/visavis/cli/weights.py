@@ -8,7 +8,7 @@ from typing import Literal
 from rich.text import Text
 
 from visavis.cli.app import app, err_console, out_console
-from visavis.errors import UsageError, VisavisError
+from visavis.errors import UsageError, VisavisError, did_you_mean
 
 Target = Literal["openai", "open_clip", "hf", "timm", "torchvision", "visavis"]  # as in zoo/convert.py
 
@@ -29,6 +29,9 @@ def list_command(pattern: str = "*", *, cached: bool = False) -> None:
     from visavis.zoo.catalogue import COLUMNS, EMBEDDED, describe_models, list_models
 
     names = list_models(pattern)
+    if not names:
+        hint = did_you_mean(pattern.strip("*?"), list_models())
+        raise UsageError(f"No model's name matches {pattern!r}. {hint} `visavis list` shows all.")
     if cached:
         from visavis.zoo.cached import cached_names
         from visavis.zoo.published import read_published

@@ -89,7 +89,6 @@ class Encoder:
         family: What trained it, "supervised" (labels), "clip" (language) or "other", and how its image tower is built,
             "resnet", "vit" or "other": "clip-vit".
         model: The torch module, in evaluation mode.
-        architecture: The same as "::NAME" behind a file's path.
         image_size: Side of the square input in pixels.
         embed_dim: Length of an image's vector: a CLIP's embedding, or the pooled features that a supervised head reads.
         class_names: What a supervised head tells apart; None for a CLIP, and where the weights do not say.
