@@ -24,13 +24,18 @@ CLEAN = parse_view("clean")
 def counted(monkeypatch) -> list[int]:
     """How many images each call of the network got."""
     calls: list[int] = []
-    original = Encoder.encode_pixels
+    original = Encoder.open_engine
 
-    def counting(self, pixels):
-        calls.append(len(pixels))
-        return original(self, pixels)
+    def counting(self, *given):
+        engine = original(self, *given)
 
-    monkeypatch.setattr(Encoder, "encode_pixels", counting)
+        def encode(pixels):
+            calls.append(len(pixels))
+            return engine.encode(pixels)
+
+        return dataclasses.replace(engine, encode=encode)
+
+    monkeypatch.setattr(Encoder, "open_engine", counting)
     return calls
 
 
