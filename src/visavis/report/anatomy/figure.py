@@ -11,7 +11,7 @@ from visavis.report.anatomy.columns import drawn_layers
 from visavis.report.anatomy.reach import image_tower
 from visavis.report.drawing.block import block_svg
 from visavis.report.drawing.network import network_svg
-from visavis.report.drawing.svg import drawing_style, environment
+from visavis.report.drawing.svg import drawing_style, templates
 
 if TYPE_CHECKING:
     from visavis.inspection.anatomy.anatomy import Anatomy
@@ -32,7 +32,7 @@ def figure_svg(anatomy: Anatomy) -> str:
         assert size is not None, "a drawing says how large it is"
         placed.append(Markup(drawing.replace("<svg ", f'<svg x="{x:g}" ', 1)))  # escapes for itself
         x, height = x + float(size[1]) + GAP, max(height, float(size[2]))
-    template = environment().get_template("anatomy_figure.html")
+    template = templates().get_template("anatomy_figure.html")
     return template.render(
         name=anatomy.name, drawings=placed, width=round(x - GAP, 1), height=height, style=drawing_style()
     )

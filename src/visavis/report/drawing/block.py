@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from visavis.report import words
 from visavis.report.drawing.graph import graph_of
 from visavis.report.drawing.layout import Layout, Point, place
-from visavis.report.drawing.svg import drawing_style, environment
+from visavis.report.drawing.svg import drawing_style, templates
 from visavis.report.drawing.text import text_width
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def block_svg(layer: Layer, times: int = 1, identity: str | None = None) -> str:
     graph = graph_of(layer)
     layout = place(graph)
     return (
-        environment()
+        templates()
         .get_template("anatomy_block.html")
         .render(
             layer=layer,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from visavis.report import words
 from visavis.report.drawing.graph import short_name
-from visavis.report.drawing.svg import drawing_style, environment
+from visavis.report.drawing.svg import drawing_style, templates
 from visavis.report.drawing.text import count_text, fit, macs_text, shape_text
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def network_svg(anatomy: Anatomy, identity: str | None = None) -> str:
     bottom = max((column.bottom for column in columns), default=HEAD)
     meets = len(columns) > 1
     return (
-        environment()
+        templates()
         .get_template("anatomy_network.html")
         .render(
             name=anatomy.name,

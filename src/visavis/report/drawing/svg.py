@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from visavis.report import words
 from visavis.report.drawing.text import count_text, macs_text, shape_text
+from visavis.report.frame import environment
 
 # What is drawn on which ground: for each look the line's colour; text, soft text, rules and the ground itself.
 LIGHT = {
@@ -42,7 +42,7 @@ def mixed(colour: str, ground: str, share: float) -> str:
 def drawing_style() -> Markup:
     """The style sheet of every drawing: once in a file, once on a page of many drawings."""
     return Markup(
-        environment()
+        templates()
         .get_template("anatomy_drawing_style.html")
         .render(
             looks=LOOKS,
@@ -54,14 +54,8 @@ def drawing_style() -> Markup:
 
 
 @cache
-def environment() -> Environment:
-    """Templates that escape whatever comes from outside."""
-    made = Environment(
-        loader=PackageLoader("visavis.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(visible=words.visible, shape=shape_text, count=count_text, macs=macs_text)
+def templates() -> Environment:
+    """Templates of the drawings."""
+    made = environment()
+    made.filters.update(shape=shape_text, count=count_text, macs=macs_text)
     return made
