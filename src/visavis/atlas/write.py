@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from visavis.atlas.observers import compare_observers, describe_observers
 from visavis.errors import VisavisError
 from visavis.report.decisions import render_decisions
 from visavis.study.bootstrap import Resampling
-from visavis.zoo.files import replacing
+from visavis.zoo.files import write_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,10 +39,7 @@ def analyse_decisions(paths: Sequence[Path], out: Path, seed: int = 0) -> pd.Dat
         "decisions.html": lambda path: path.write_text(page, "utf-8"),
     }
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as whole:
-            for name, write in writers.items():
-                write(whole.enter_context(replacing(out / name)))
+        write_together(out, writers)
     except OSError as error:
         raise VisavisError(
             f"Cannot write the analysis to {str(out)!r}: {error.strerror or error}. Free some space or choose another "

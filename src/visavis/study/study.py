@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visavis.errors import UsageError, VisavisError
-from visavis.zoo.files import replacing
+from visavis.zoo.files import write_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,10 +56,7 @@ class Study:
             "thumbnails.parquet": lambda path: self.thumbnails.to_parquet(path, index=False),
         }
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            with contextlib.ExitStack() as whole:
-                for name, write in writers.items():
-                    write(whole.enter_context(replacing(out / name)))
+            write_together(out, writers)
         except OSError as error:
             raise VisavisError(
                 f"Cannot write the study to {str(out)!r}: {error.strerror or error}. Free some space or choose another "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 TEMPORARY = ".tmp"  # how the names of unfinished files end; a kill leaves them behind
 
@@ -23,3 +24,17 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # gone after a success; never there where the folder could not be written
             temporary.unlink()
+
+
+def write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any]]) -> None:
+    """Writes several files into a folder, made when missing: all of them take their places, or none.
+
+    Args:
+        folder: Where.
+        writers: By file name, what writes to the path that it is given; the first is the last put in place. Raises
+            OSError as writing does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as whole:
+        for name, write in writers.items():
+            write(whole.enter_context(replacing(folder / name)))
