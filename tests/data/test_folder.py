@@ -182,14 +182,15 @@ def test_a_folder_that_cannot_be_opened(tmp_path, monkeypatch):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)  # the tests may run as root, whom nothing is denied
     refused = {"secret"}
-    dataset = read_folder(tmp_path)
+    with monkeypatch.context() as refusing:  # the tests may run as root, whom nothing is denied
+        refusing.setattr(os, "scandir", refuse)
+        dataset = read_folder(tmp_path)
+        refused = {tmp_path.name}
+        with pytest.raises(UsageError, match="cannot be opened: Permission denied"):
+            read_folder(tmp_path)
     assert [sample.name for sample in dataset.samples] == ["cat/a.png"]
     assert [(s.name, s.reason) for s in dataset.skipped] == [("secret", "folder cannot be opened: Permission denied")]
-    refused = {tmp_path.name}
-    with pytest.raises(UsageError, match="cannot be opened: Permission denied"):
-        read_folder(tmp_path)
 
 
 def test_an_empty_folder_says_what_is_wanted(tmp_path):
