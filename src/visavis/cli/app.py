@@ -17,3 +17,8 @@ app = App(
 
 out_console = Console(highlight=False, emoji=False)  # a name such as :cat: stays as it is
 err_console = Console(stderr=True, highlight=False, emoji=False)
+
+
+def by_comma(names: str) -> list[str]:
+    """Names that a user wrote with commas between them."""
+    return [name.strip() for name in names.split(",") if name.strip()]

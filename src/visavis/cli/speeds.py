@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from visavis.cli.app import app, err_console, out_console
+from visavis.cli.app import app, by_comma, err_console, out_console
 
 
 @app.command
@@ -38,7 +38,7 @@ def bench(
 
     with show_progress(err_console) as progress:
         found = run_bench(
-            models or ("ViT-B-32", "RN50", "resnet50"), _listed(against), _listed(work), batch_size, rounds, progress
+            models or ("ViT-B-32", "RN50", "resnet50"), by_comma(against), by_comma(work), batch_size, rounds, progress
         )
     out_console.print(speeds_tables(found))
     if out is not None:
@@ -47,7 +47,3 @@ def bench(
             with replacing(out / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
             print(out / name)
-
-
-def _listed(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]

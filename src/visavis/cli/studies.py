@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from visavis.cli.app import app, err_console, out_console
+from visavis.cli.app import app, by_comma, err_console, out_console
 
 if TYPE_CHECKING:
     from visavis.study.study import Study
@@ -22,6 +22,7 @@ def compare(
     test_fraction: float = 0.5,
     template: list[str] | None = None,
     view: list[str] | None = None,
+    measures: str = "",
     seed: int = 0,
 ) -> None:
     """Compare encoders on your images and write a report with a verdict.
@@ -44,6 +45,8 @@ def compare(
     view
         How the images are shown: clean, grayscale, silhouette, patch_shuffle:4 (shape destroyed), low_pass:8 and
         high_pass:8 (coarse or fine alone), occlusion:50, mirror, rotate:15 and others; may be given several times.
+    measures
+        What to take, with commas between: classifier, zero_shot, knn, linear_probe, agreement; all when left out.
     seed
         Of the split, the folds and the bootstrap.
     """
@@ -58,6 +61,7 @@ def compare(
             test_fraction=test_fraction,
             templates=template,
             views=view or ("clean",),
+            measures=by_comma(measures),
             seed=seed,
             progress=progress,
         )

@@ -20,6 +20,8 @@ class Sample:
         label: The class name, or None.
         captions: Texts that describe the image.
         part: "train" or "test" where the data set itself says so, else "".
+        group: What belongs together and must not be taken apart, such as one emoji in several styles or the frames of
+            one video; "" where the image stands alone.
     """
 
     id: str
@@ -29,6 +31,7 @@ class Sample:
     label: str | None = None
     captions: tuple[str, ...] = ()
     part: str = ""
+    group: str = ""
 
     def read_bytes(self) -> bytes:
         """The encoded image. Raises OSError when the file cannot be read."""
@@ -69,10 +72,10 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of every sample's identity, label, captions and part: equal only for equal data sets."""
+        """A hash of every sample's identity, label, captions, part and group: equal only for equal data sets."""
         digest = hashlib.sha256()
         for sample in self.samples:
-            digest.update(repr((sample.id, sample.label, sample.captions, sample.part)).encode())
+            digest.update(repr((sample.id, sample.label, sample.captions, sample.part, sample.group)).encode())
         return digest.hexdigest()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visavis.errors import VisavisError
 from visavis.report import figures, findings, words
+from visavis.report.chapters.draw import draw_chapters
 from visavis.report.frame import environment, frame
 from visavis.report.pictures import disagreements
 from visavis.report.protocol import facts, how_measured, model_columns
@@ -47,6 +48,7 @@ class ReportTables:
         predictions: sample, model, view, measure, draw, label, predicted, confidence, rank.
         thumbnails: sample, name, label, image (PNG, JPEG or WebP bytes); may be empty.
         protocol: The contents of study.json.
+        chapters: The tables of the study's chapters by name.
     """
 
     results: pd.DataFrame
@@ -55,6 +57,7 @@ class ReportTables:
     predictions: pd.DataFrame
     thumbnails: pd.DataFrame
     protocol: Mapping[str, Any]
+    chapters: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def render(tables: ReportTables) -> str:
@@ -121,6 +124,7 @@ def _contents(tables: ReportTables, models: list[str]) -> dict[str, Any]:
         "chance": 1 / n_classes if n_classes else None,
         "level": f"{100 * protocol.get('bootstrap', {}).get('level', 0.95):g}%",
         "how": words.HOW,
+        "chapters": draw_chapters(tables),
         **_opening(protocol),
         **_accuracy(tables, groups, first),
         **_pictures(tables, first, models),

@@ -17,9 +17,12 @@ PICTURES = 48
 LONGEST_SIDE = 128  # pixels
 
 
-def gallery(predictions: pd.DataFrame, results: pd.DataFrame, samples: Sequence[Sample]) -> pd.DataFrame:
-    """Small copies of the pictures on which models disagree: sample, name, label, image (WebP bytes)."""
-    chosen = surest_disagreements(predictions, headline(results), PICTURES)["sample"]
+def gallery(
+    predictions: pd.DataFrame, results: pd.DataFrame, samples: Sequence[Sample], others: Sequence[str]
+) -> pd.DataFrame:
+    """Small copies of the pictures on which models disagree, and of others: sample, name, label, image (WebP bytes)."""
+    disputed = surest_disagreements(predictions, headline(results), PICTURES)["sample"]
+    chosen = dict.fromkeys([*disputed, *others])
     by_id = {sample.id: sample for sample in samples}
     rows = [by_id[sample] for sample in chosen]
     return pd.DataFrame(

@@ -13,12 +13,10 @@ from visavis.errors import TextsCut
 from visavis.evaluate.classifier import own_classifier
 from visavis.evaluate.knn import knn
 from visavis.evaluate.linear_probe import linear_probe
-from visavis.evaluate.scores import NotMeasurable, predictions_from_scores
+from visavis.evaluate.scores import NotMeasurable
 from visavis.evaluate.zero_shot import zero_shot
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from visavis.engine.encoder import Encoder
 
 
@@ -102,9 +100,3 @@ MEASURES: dict[str, Callable[[Evidence], Scores]] = {
     "knn": by_knn,
     "linear_probe": by_linear_probe,
 }
-
-
-def take_measure(name: str, evidence: Evidence, labels: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Predictions of one measure, one row a test image, and the settings it chose. Raises NotMeasurable."""
-    scores = MEASURES[name](evidence)
-    return predictions_from_scores(scores.probabilities, evidence.classes, labels), scores.chosen

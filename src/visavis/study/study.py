@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ class Study:
         predictions: sample, model, view, measure, draw, label, predicted, confidence, rank: one row a decision.
         thumbnails: sample, name, label, image (encoded): the pictures that the report shows.
         protocol: Arguments, versions, seeds, hashes, the verdict: what is needed to repeat it.
+        chapters: Further tables by name; protocol["chapters"] says which chapter each belongs to.
     """
 
     results: pd.DataFrame
@@ -37,6 +40,7 @@ class Study:
     predictions: pd.DataFrame
     thumbnails: pd.DataFrame
     protocol: dict[str, Any]
+    chapters: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -54,6 +58,7 @@ class Study:
             "effects.csv": lambda path: self.effects.to_csv(path, index=False),
             "predictions.parquet": lambda path: self.predictions.to_parquet(path, index=False),
             "thumbnails.parquet": lambda path: self.thumbnails.to_parquet(path, index=False),
+            **{f"{name}.csv": partial(_write_csv, table) for name, table in self.chapters.items()},
         }
         try:
             write_together(out, writers)
@@ -75,6 +80,7 @@ class Study:
             predictions=self.predictions,
             thumbnails=self.thumbnails,
             protocol=self.protocol,
+            chapters=self.chapters,
         )
         return write_report(tables, Path(path))
 
@@ -89,13 +95,16 @@ def load_study(folder: str | Path) -> Study:
             f"{str(folder)!r} holds no study: it has no {PROTOCOL}. Give the --out of a `visavis compare`."
         )
     try:
+        protocol = json.loads((folder / PROTOCOL).read_text("utf-8"))
+        tables = [name for chapter in protocol.get("chapters", {}).values() for name in chapter.get("tables", ())]
         return Study(
             results=_read_csv(folder / "results.csv"),
             pairs=_read_csv(folder / "pairs.csv"),
             effects=_read_csv(folder / "effects.csv"),
             predictions=pd.read_parquet(folder / "predictions.parquet"),
             thumbnails=pd.read_parquet(folder / "thumbnails.parquet"),
-            protocol=json.loads((folder / PROTOCOL).read_text("utf-8")),
+            protocol=protocol,
+            chapters={name: _read_csv(folder / f"{_file_name(name)}.csv") for name in tables},
         )
     except (OSError, ValueError) as error:
         raise VisavisError(
@@ -103,16 +112,26 @@ def load_study(folder: str | Path) -> Study:
         ) from error
 
 
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False)
+
+
+def _file_name(table: object) -> str:
+    """A table's name, which may come from a study of others: it must not lead out of the folder."""
+    if not isinstance(table, str) or not table.isidentifier():
+        raise ValueError(f"{table!r} is no name of a table")
+    return table
+
+
 def _read_csv(path: Path) -> pd.DataFrame:
     """A table of ours; an empty cell is a missing number in a column of numbers, elsewhere an empty text."""
     import pandas as pd
 
-    return pd.read_csv(
-        path,
-        dtype=dict.fromkeys(("model", "model_a", "model_b"), str),  # a file called 007 is no number
-        keep_default_na=False,
-        na_values={name: [""] for name in _NUMBERS},
-    )
+    table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False)  # a file called 007 is no number
+    for name in table.columns.difference(_TEXTS):
+        with contextlib.suppress(ValueError):
+            table[name] = pd.to_numeric(table[name].replace("", float("nan")))
+    return table
 
 
-_NUMBERS = ("value", "low", "high", "n", "draw_low", "draw_high", "tie_group", "difference", "p_value", "p_adjusted")
+_TEXTS = ("model", "model_a", "model_b", "label", "predicted", "sample", "sample_a", "sample_b", "name", "group")

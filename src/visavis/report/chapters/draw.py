@@ -1,0 +1,50 @@
+"""Which chapters the report can draw, in the order in which they stand on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from visavis.report.chapters.agreement import agreement
+
+if TYPE_CHECKING:
+    from visavis.report.page import ReportTables
+
+CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
+    "agreement": ("Agreement", agreement),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnChapter:
+    """A chapter of the page.
+
+    Attributes:
+        name: Of the chapter, of its anchor and of its template, chapters/NAME.html, which sees this as `chapter`.
+        title: In the margin and in the list of sections.
+        headline: What it found, in a sentence.
+        missing: Why there is no such chapter, or "".
+        contents: What its template shows.
+    """
+
+    name: str
+    title: str
+    headline: str
+    missing: str
+    contents: dict[str, Any]
+
+
+def draw_chapters(tables: ReportTables) -> list[DrawnChapter]:
+    """The chapters that the study holds; those without tables tell why."""
+    entries = tables.protocol.get("chapters", {})
+    drawn = []
+    for name, (title, contents) in CHAPTERS.items():
+        entry = entries.get(name)
+        if entry is None:
+            continue
+        missing = str(entry.get("missing", ""))
+        shown = {} if missing else contents(tables)
+        headline = str(entry.get("headline", ""))
+        drawn.append(DrawnChapter(name=name, title=title, headline=headline, missing=missing, contents=shown))
+    return drawn

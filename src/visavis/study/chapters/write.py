@@ -1,0 +1,60 @@
+"""Which chapters a study has, and the writing of them: a later one may read an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from visavis.evaluate.scores import NotMeasurable
+from visavis.study.chapters.agreement import agreement
+from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHAPTERS: dict[str, WriteChapter] = {
+    "agreement": agreement,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The chapters of a study by name, and for the others the reason why there is none."""
+
+    chapters: Mapping[str, Chapter]
+    missing: Mapping[str, str]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of all chapters by name."""
+        return {name: table for chapter in self.chapters.values() for name, table in chapter.tables.items()}
+
+    def says(self) -> list[str]:
+        """What the chapters add to the verdict."""
+        return [sentence for chapter in self.chapters.values() for sentence in chapter.says]
+
+    def pictures(self) -> list[str]:
+        """Ids of the samples whose pictures the chapters show."""
+        return list(dict.fromkeys(sample for chapter in self.chapters.values() for sample in chapter.pictures))
+
+    def described(self) -> dict[str, Any]:
+        """The chapters' entry in study.json."""
+        entries: dict[str, Any] = {
+            name: {"headline": chapter.headline, "tables": list(chapter.tables)}
+            for name, chapter in self.chapters.items()
+        }
+        return entries | {name: {"missing": reason} for name, reason in self.missing.items()}
+
+
+def write_chapters(material: Material) -> Written:
+    """Every chapter that is wanted and can be written."""
+    chapters: dict[str, Chapter] = {}
+    missing: dict[str, str] = {}
+    wanted = [name for name in CHAPTERS if material.plan.wants(name)]
+    for done, name in enumerate(wanted, start=1):
+        try:
+            chapters[name] = CHAPTERS[name](replace(material, earlier=dict(chapters)))
+        except NotMeasurable as reason:
+            missing[name] = str(reason)
+        material.progress("chapters", done, len(wanted))
+    return Written(chapters=chapters, missing=missing)

@@ -1,0 +1,66 @@
+"""Before hours of work: are the arguments of a study sound, and can its folder hold it?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from visavis.errors import UsageError, did_you_mean
+from visavis.study.chapters.write import CHAPTERS
+from visavis.study.measures import MEASURES
+from visavis.study.study import PROTOCOL
+
+
+def check_lists(
+    models: Sequence[str], views: Sequence[str], templates: Sequence[str] | None, measures: Sequence[str]
+) -> None:
+    """Raises UsageError where a list is none, is empty, or names what is not there."""
+    for what, given in (("models", models), ("views", views), ("templates", templates), ("measures", measures)):
+        if isinstance(given, str):
+            raise UsageError(f"{what} must be a list: [{given!r}].")
+    if not models:
+        raise UsageError("No model was named. Give one or more, for instance resnet-mini.emoji and RN-mini.emoji.")
+    for what, names in (("model", models), ("view", views)):
+        if len(set(names)) < len(names):
+            raise UsageError(f"A {what} is named twice in {', '.join(names)}. Name each once.")
+    _check_measures(measures)
+    for template in templates or ():
+        if "{}" not in template:
+            raise UsageError(f"The prompt template {template!r} has no {{}} where the class name goes.")
+
+
+def _check_measures(measures: Sequence[str]) -> None:
+    known = [*MEASURES, *CHAPTERS]
+    for measure in measures:
+        if measure not in known:
+            near = did_you_mean(measure, known)
+            raise UsageError(f"There is no measure {measure!r}. {near or 'There are ' + ', '.join(known) + '.'}")
+    if measures and not set(measures) & set(MEASURES):
+        raise UsageError(f"Name at least one of {', '.join(MEASURES)} among the measures: the others build on them.")
+
+
+def claim_folder(out: Path, arguments: dict[str, Any]) -> None:
+    """Checks, before hours of work, that the study can be written there and overwrites nothing else."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".write-test").touch()
+        (out / ".write-test").unlink()
+        others = [path for path in out.iterdir() if not path.name.startswith(".")]
+        if not others:
+            return
+        if not (out / PROTOCOL).is_file():
+            raise UsageError(
+                f"{str(out)!r} already holds other files ({others[0].name!r} for one). Choose another --out."
+            )
+        saved = json.loads((out / PROTOCOL).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{str(out)!r} cannot hold the study: {reason}. Choose another --out.") from error
+    before = saved.get("arguments") if isinstance(saved, dict) else None
+    if before != arguments:
+        of = before.get("data") if isinstance(before, dict) else "unknown data"
+        raise UsageError(f"{str(out)!r} holds another study, of {of}. Choose another --out, or delete that folder.")

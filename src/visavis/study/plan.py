@@ -1,0 +1,48 @@
+"""What a study compares, checked before any work starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from visavis.data.dataset import Dataset, Sample
+
+if TYPE_CHECKING:
+    from visavis.data.views import View
+    from visavis.engine.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Models, data and how they meet.
+
+    Attributes:
+        encoders: The models.
+        dataset: The images, in their parts.
+        classes: The data's class names, in the order of all scores.
+        views: How the test images are shown; the first is the one that chapters look through.
+        templates: Prompts with {} for a name.
+        seed: Of the split, the folds, the draws and the bootstrap.
+        measures: Names of the measures and chapters that were asked for; empty for all.
+    """
+
+    encoders: tuple[Encoder, ...]
+    dataset: Dataset
+    classes: tuple[str, ...]
+    views: tuple[View, ...]
+    templates: tuple[str, ...]
+    seed: int
+    measures: tuple[str, ...] = ()
+
+    def part(self, name: str) -> tuple[Sample, ...]:
+        """The samples of "train" or "test"."""
+        return tuple(sample for sample in self.dataset.samples if sample.part == name)
+
+    def wants(self, measure: str) -> bool:
+        """Whether a measure or chapter is to be taken."""
+        return not self.measures or measure in self.measures
+
+    @property
+    def prompt_names(self) -> tuple[str, ...]:
+        """The class names as they stand in prompts."""
+        return tuple(name.replace("_", " ") for name in self.classes)
