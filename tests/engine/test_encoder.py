@@ -268,7 +268,9 @@ def test_load_by_name_and_by_file(tmp_path, arrays):
     loaded = load(path)
     assert loaded.about == {"a": 1}
     assert loaded.fingerprint == fresh.fingerprint
-    np.testing.assert_array_equal(loaded.encode_images(arrays[:2]), fresh.encode_images(arrays[:2]))
+    expected = fresh.encode_images(arrays[:2])
+    # weights mapped from a file begin elsewhere in memory: some processors' products then add up in another order
+    np.testing.assert_allclose(loaded.encode_images(arrays[:2]), expected, rtol=0, atol=1e-6 * abs(expected).max())
     with pytest.raises(UsageError, match=r"Unknown model 'ViT-mini-9'. Did you mean ViT-mini-8"):
         load("ViT-mini-9")
 

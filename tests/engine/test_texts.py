@@ -84,7 +84,7 @@ def test_a_loaded_clip_uses_it():
     texts = ["a red car", "a red cat", "a red car", "🦊", ""]
     tokens = torch.from_numpy(encoder.tokenize(texts))
     plain = encoder.encode_tokens(tokens).numpy()
-    np.testing.assert_allclose(encoder.encode_texts(texts), plain, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode_texts(texts), plain, rtol=0, atol=2e-6 * abs(plain).max())
     np.testing.assert_array_equal(encoder.encode_texts(texts)[0], encoder.encode_texts(texts)[2])
 
 

@@ -45,14 +45,14 @@ def test_a_redrawn_report_is_the_same_bytes(study, tmp_path):
 
 def test_a_folder_holds_the_study_and_nothing_else(study, tmp_path):
     study.save(tmp_path)
-    tables = {f"{name}.csv" for name in TABLES[:3]} | {f"{name}.parquet" for name in TABLES[3:]}
+    tables = {f"{name}.csv" for name in (*TABLES[:3], *study.chapters)} | {f"{name}.parquet" for name in TABLES[3:]}
     assert {path.name for path in tmp_path.iterdir()} == {"report.html", "study.json"} | tables
 
 
 def test_the_protocol_holds_what_is_needed_to_repeat(study, models, photos):
     assert study.protocol["arguments"] == {
         "models": [models.resnet, models.clip_vit], "data": str(photos), "views": ["clean"], "templates": [],
-        "test_fraction": 0.5, "seed": 0,
+        "measures": [], "test_fraction": 0.5, "seed": 0,
     }  # fmt: skip
     assert study.protocol["seed"] == 0
     assert len(study.protocol["data"]["fingerprint"]) == 64
@@ -86,6 +86,7 @@ def test_texts_that_look_like_numbers_or_nothing_stay_texts(study, tmp_path):
         effects=study.effects,
         predictions=study.predictions.replace({"model": names}),
         thumbnails=study.thumbnails,
+        chapters=study.chapters,
         protocol={**study.protocol, "models": [
             {**model, "name": names[model["name"]]} for model in study.protocol["models"]
         ]},
