@@ -23,6 +23,7 @@ def compare(
     template: list[str] | None = None,
     view: list[str] | None = None,
     measures: str = "",
+    others: str | None = None,
     seed: int = 0,
 ) -> None:
     """Compare encoders on your images and write a report with a verdict.
@@ -46,7 +47,10 @@ def compare(
         How the images are shown: clean, grayscale, silhouette, patch_shuffle:4 (shape destroyed), low_pass:8 and
         high_pass:8 (coarse or fine alone), occlusion:50, mirror, rotate:15 and others; may be given several times.
     measures
-        What to take, with commas between: classifier, zero_shot, knn, linear_probe, agreement; all when left out.
+        What to take, with commas between: classifier, zero_shot, knn, linear_probe, agreement, calibration,
+        selective, out_of_distribution; all when left out.
+    others
+        Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     seed
         Of the split, the folds and the bootstrap.
     """
@@ -62,6 +66,7 @@ def compare(
             templates=template,
             views=view or ("clean",),
             measures=by_comma(measures),
+            others=others,
             seed=seed,
             progress=progress,
         )

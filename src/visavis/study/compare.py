@@ -43,6 +43,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     views: Sequence[str] = ("clean",),
     templates: Sequence[str] | None = None,
     measures: Sequence[str] = (),
+    others: str | Path | None = None,
     test_fraction: float = 0.5,
     seed: int = 0,
     progress: ShowProgress = lambda stage, done, total: None,
@@ -56,6 +57,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         views: How the test images are shown; see `visavis.data.views`.
         templates: Prompts with {} for a class name; the data's own, or CLIP's usual one, when None.
         measures: Which measures and chapters are taken; all when empty. See `MEASURES` and `CHAPTERS`.
+        others: Images of another kind, read as `data` are, which a model should notice; None for none.
         test_fraction: Share of each class that is tested, where the data do not say so themselves.
         seed: Of the split, the folds and the bootstrap.
         progress: Called with stage, done and total.
@@ -71,13 +73,15 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     check_lists(models, views, templates, measures)
     arguments = {
         "models": list(models), "data": str(data), "views": list(views), "templates": list(templates or ()),
-        "measures": list(measures), "test_fraction": test_fraction, "seed": seed,
+        "measures": list(measures), "others": None if others is None else str(others), "test_fraction": test_fraction,
+        "seed": seed,
     }  # fmt: skip
     chosen_views = tuple(parse_view(name) for name in views)
     encoders = tuple(load(name) for name in models)
     if out is not None:
         claim_folder(Path(out), arguments)
     read = read_dataset(data, progress=lambda done, total: progress("reading images", done, total))
+    strange = () if others is None else read_dataset(others).samples
     parted = split(read, test_fraction=test_fraction, seed=seed)
     require_classes(parted)
     parted = only_labelled(parted)
@@ -89,6 +93,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         templates=tuple(templates or parted.templates or DEFAULT_TEMPLATES),
         seed=seed,
         measures=tuple(measures),
+        others=strange,
     )
     findings = run_measures(plan, progress)
     costs = measure_costs(encoders, plan.part("test"), progress)
@@ -164,5 +169,6 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts += [word for view in arguments["views"] for word in ("--view", view)]
     parts += [word for template in arguments["templates"] for word in ("--template", template)]
     parts += ["--measures", ",".join(arguments["measures"])] if arguments["measures"] else []
+    parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
     parts += ["--test-fraction", str(arguments["test_fraction"]), "--seed", str(arguments["seed"])]
     return shlex.join(parts)

@@ -24,6 +24,7 @@ class Plan:
         templates: Prompts with {} for a name.
         seed: Of the split, the folds, the draws and the bootstrap.
         measures: Names of the measures and chapters that were asked for; empty for all.
+        others: Images of another kind, which a model should notice; empty where none were given.
     """
 
     encoders: tuple[Encoder, ...]
@@ -33,6 +34,7 @@ class Plan:
     templates: tuple[str, ...]
     seed: int
     measures: tuple[str, ...] = ()
+    others: tuple[Sample, ...] = ()
 
     def part(self, name: str) -> tuple[Sample, ...]:
         """The samples of "train" or "test"."""

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from visavis.report.chapters.agreement import agreement
+from visavis.report.chapters.calibration import calibration
+from visavis.report.chapters.out_of_distribution import out_of_distribution
+from visavis.report.chapters.selective import selective
 
 if TYPE_CHECKING:
     from visavis.report.page import ReportTables
 
 CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "agreement": ("Agreement", agreement),
+    "calibration": ("Calibration", calibration),
+    "selective": ("Knowing when it is wrong", selective),
+    "out_of_distribution": ("Other images", out_of_distribution),
 }
 
 

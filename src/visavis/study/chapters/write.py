@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.chapters.agreement import agreement
+from visavis.study.chapters.calibration import calibration
 from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
+from visavis.study.chapters.out_of_distribution import out_of_distribution
+from visavis.study.chapters.selective import selective
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CHAPTERS: dict[str, WriteChapter] = {
     "agreement": agreement,
+    "calibration": calibration,
+    "selective": selective,
+    "out_of_distribution": out_of_distribution,
 }
 
 

@@ -1,0 +1,88 @@
+"""Calibration, rejection and other images on the page: every number is a cell, every name is text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from visavis.report.page import render
+
+NAME = "resnet-mini.emoji"
+ERRORS = pd.DataFrame(
+    [
+        ("naming", NAME, scaling, metric, value, value - 0.0123, value + 0.0321, 678)
+        for shift, scaling in enumerate(("none", "temperature"))
+        for metric, value in {
+            "ece": 0.1234 + shift, "ece_if_calibrated": 0.0456 + shift, "l2_error_debiased": 0.1478 + shift,
+            "overconfidence": -0.1111 + shift, "brier": 0.6123 + shift, "nll": 2.345 + shift,
+        }.items()
+    ],
+    columns=["measure", "model", "scaling", "metric", "value", "low", "high", "n"],
+)  # fmt: skip
+BINS = pd.DataFrame(
+    [
+        ("naming", NAME, scaling, number, 40, 0.2 * number, 0.15 * number, 0.1 * number, 0.2 * number)
+        for scaling in ("none", "temperature")
+        for number in (1, 2, 3)
+    ],
+    columns=["measure", "model", "scaling", "bin", "n", "confidence", "accuracy", "low", "high"],
+)
+TEMPERATURES = pd.DataFrame(
+    [("naming", NAME, 1, 1.7512, 339), ("naming", NAME, 2, 1.8634, 339)],
+    columns=["measure", "model", "half", "temperature", "n"],
+)
+KEPT = pd.DataFrame(
+    [("naming", NAME, rejected, 0.5 + rejected / 3, 0.45, 0.9, 600) for rejected in (0.0, 0.1, 0.2, 0.3, 0.5)],
+    columns=["measure", "model", "rejected", "value", "low", "high", "n"],
+)
+AREAS = pd.DataFrame(
+    [("naming", NAME, "aurc", 0.1951, 0.1641, 0.2271, 678), ("naming", NAME, "aurc_least", 0.1191, None, None, 678)],
+    columns=["measure", "model", "metric", "value", "low", "high", "n"],
+)
+OTHER = pd.DataFrame(
+    [(NAME, "energy", metric, 0.7171, 0.6161, 0.8181, 678, 26) for metric in ("auroc", "fpr95")],
+    columns=["model", "score", "metric", "value", "low", "high", "n_own", "n_others"],
+)
+CHAPTERS = {
+    "calibration": {"calibration": ERRORS, "reliability": BINS, "temperatures": TEMPERATURES},
+    "selective": {"selective": KEPT, "selective_area": AREAS},
+    "out_of_distribution": {"out_of_distribution": OTHER},
+}
+
+
+def section(page: str, name: str) -> str:
+    start = page.index(f'id="{name}"')
+    return page[start : page.index("</section>", start)]
+
+
+@pytest.fixture(scope="module")
+def page(make):
+    tables = make(n_classes=30)
+    entries = {name: {"headline": f"what {name} found <b>", "tables": list(own)} for name, own in CHAPTERS.items()}
+    chapters = {name: table for own in CHAPTERS.values() for name, table in own.items()}
+    return render(replace(tables, protocol={**tables.protocol, "chapters": entries}, chapters=chapters))
+
+
+@pytest.mark.parametrize("name", list(CHAPTERS))
+def test_every_number_is_a_cell(page, name):
+    own = section(page, name)
+    shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', own)}
+    cells = {value for table in CHAPTERS[name].values() for value in table.select_dtypes("number").to_numpy().ravel()}
+    assert shown <= cells
+    assert len(shown) >= 5
+    assert f"what {name} found &lt;b&gt;" in own
+
+
+def test_the_diagram_stands_where_the_bins_do(page):
+    own = section(page, "calibration")
+    assert 'd="M20.0 85.0L40.0 70.0L60.0 55.0"' in own
+    assert "40 images, sure to 20.0%: 15.0% right [10.0, 20.0]" in own
+    assert "1.75" in own
+    assert "1.86" in own
+
+
+def test_the_curve_says_what_was_rejected(page):
+    assert "rejected 10: 53.3% [45.0%, 90.0%]" in section(page, "selective")
