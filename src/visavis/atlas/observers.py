@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from visavis.evaluate.agreement import error_consistency
-from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means, strata_of
+from visavis.study.bootstrap import Resampling, estimate_accuracies, strata_of
+from visavis.study.consistency import estimate_consistencies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,23 +102,10 @@ def compare_observers(decisions: pd.DataFrame, resampling: Resampling) -> pd.Dat
     ]
     if not pairs:
         return pd.DataFrame(columns=list(CONSISTENCY_COLUMNS))
-    first, second = np.array(pairs).T
-    both = answers.asked[:, first] & answers.asked[:, second]  # [images, pairs]
-    right_a, right_b = answers.right[:, first], answers.right[:, second]
-    values = np.hstack([right_a == right_b, right_a, right_b]).astype(float)  # [images, 3 * pairs]
-    weights = np.hstack([both] * 3).astype(float)
-    kappa = error_consistency(*np.split((values * weights).sum(axis=0) / weights.sum(axis=0), 3))
-    means = resampled_means(values, weights, strata_of(answers.classes), resampling)  # [draws, 3 * pairs]
-    draws = error_consistency(*np.split(means, 3, axis=1))  # [draws, pairs]
-    tails = [(1 - resampling.level) / 2, (1 + resampling.level) / 2]
-    known = ~np.isnan(kappa)
-    bounds = np.full((2, len(pairs)), np.nan)
-    if known.any():
-        bounds[:, known] = np.nanquantile(draws[:, known], tails, axis=0)
-    low, high = np.minimum(bounds[0], kappa), np.maximum(bounds[1], kappa)
-    names = np.array(answers.observers, dtype=object)
-    columns = (names[first], names[second], kappa, low, high, both.sum(axis=0))
-    return pd.DataFrame(dict(zip(CONSISTENCY_COLUMNS, columns, strict=True)))
+    found = estimate_consistencies(answers.right, answers.asked, pairs, strata_of(answers.classes), resampling)
+    names = [(answers.observers[a], answers.observers[b]) for a, b in pairs]
+    table = pd.DataFrame(names, columns=list(CONSISTENCY_COLUMNS[:2]))
+    return table.assign(kappa=found.value, low=found.low, high=found.high, n=found.n)
 
 
 def _arrange(decisions: pd.DataFrame) -> _Answers:

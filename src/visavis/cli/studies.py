@@ -47,8 +47,8 @@ def compare(
         How the images are shown: clean, grayscale, silhouette, patch_shuffle:4 (shape destroyed), low_pass:8 and
         high_pass:8 (coarse or fine alone), occlusion:50, mirror, rotate:15 and others; may be given several times.
     measures
-        What to take, with commas between: classifier, zero_shot, knn, linear_probe, agreement, calibration,
-        selective, out_of_distribution; all when left out.
+        What to take, with commas between: classifier, zero_shot, knn, linear_probe, agreement, ensemble,
+        calibration, selective, out_of_distribution; all when left out.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     seed

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from visavis.report.chapters.agreement import agreement
 from visavis.report.chapters.calibration import calibration
+from visavis.report.chapters.ensemble import ensemble
 from visavis.report.chapters.out_of_distribution import out_of_distribution
 from visavis.report.chapters.selective import selective
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "agreement": ("Agreement", agreement),
+    "ensemble": ("Several together", ensemble),
     "calibration": ("Calibration", calibration),
     "selective": ("Knowing when it is wrong", selective),
     "out_of_distribution": ("Other images", out_of_distribution),

@@ -10,6 +10,7 @@ from visavis.evaluate.scores import NotMeasurable
 from visavis.study.chapters.agreement import agreement
 from visavis.study.chapters.calibration import calibration
 from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
+from visavis.study.chapters.ensemble import ensemble
 from visavis.study.chapters.out_of_distribution import out_of_distribution
 from visavis.study.chapters.selective import selective
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 CHAPTERS: dict[str, WriteChapter] = {
     "agreement": agreement,
+    "ensemble": ensemble,
     "calibration": calibration,
     "selective": selective,
     "out_of_distribution": out_of_distribution,
