@@ -31,8 +31,8 @@ def test_public_names():
         ("inspect", "model, image_size=None"),
         (
             "compare",
-            "models, data, out=None, *, views=('clean',), templates=None, measures=(), others=None, test_fraction=0.5, "
-            "seed=0, progress=…",
+            "models, data, out=None, *, views=('clean',), templates=None, measures=(), others=None, exclude=(), "
+            "test_fraction=0.5, seed=0, progress=…",
         ),
         ("Encoder.encode_images", "self, images, batch_size=32, normalize=False"),
         ("Encoder.encode_texts", "self, texts, batch_size=256, normalize=False"),
@@ -110,7 +110,17 @@ def test_commands_and_options():
         "inspect": ["--data", "--depth", "--image", "--out"],
         "explain": ["--check", "--class", "--method", "--out", "--text"],
         "bench": ["--against", "--batch-size", "--out", "--rounds", "--work"],
-        "compare": ["--data", "--measures", "--others", "--out", "--seed", "--template", "--test-fraction", "--view"],
+        "compare": [
+            "--data",
+            "--exclude",
+            "--measures",
+            "--others",
+            "--out",
+            "--seed",
+            "--template",
+            "--test-fraction",
+            "--view",
+        ],
         "embed": ["--data", "--decode", "--float16", "--model", "--out", "--ray", "--view"],
         "search": ["--data", "--decode", "--image", "--model", "--out", "--text", "--top"],
         "classify": ["--labels", "--labels-file", "--other", "--out", "--template", "--top"],

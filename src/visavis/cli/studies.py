@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @app.command
-def compare(
+def compare(  # noqa: PLR0913  # each is an option
     *models: str,
     data: str,
     out: Path = Path("out/study"),
@@ -24,6 +24,7 @@ def compare(
     view: list[str] | None = None,
     measures: str = "",
     others: str | None = None,
+    exclude: str = "",
     seed: int = 0,
 ) -> None:
     """Compare encoders on your images and write a report with a verdict.
@@ -48,9 +49,11 @@ def compare(
         high_pass:8 (coarse or fine alone), occlusion:50, mirror, rotate:15 and others; may be given several times.
     measures
         What to take, with commas between: classifier, zero_shot, knn, linear_probe, agreement, ensemble,
-        calibration, selective, out_of_distribution; all when left out.
+        calibration, selective, out_of_distribution, quality; all when left out.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
+    exclude
+        Doubtful test images to leave out of everything, with commas between: duplicates, label_errors, outliers.
     seed
         Of the split, the folds and the bootstrap.
     """
@@ -67,6 +70,7 @@ def compare(
             views=view or ("clean",),
             measures=by_comma(measures),
             others=others,
+            exclude=by_comma(exclude),
             seed=seed,
             progress=progress,
         )

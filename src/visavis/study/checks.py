@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from visavis.errors import UsageError, did_you_mean
+from visavis.study.chapters.quality import KINDS
 from visavis.study.chapters.write import CHAPTERS
 from visavis.study.measures import MEASURES
 from visavis.study.study import PROTOCOL
@@ -29,6 +30,16 @@ def check_lists(
     for template in templates or ():
         if "{}" not in template:
             raise UsageError(f"The prompt template {template!r} has no {{}} where the class name goes.")
+
+
+def check_kinds(exclude: Sequence[str]) -> None:
+    """Raises UsageError where a kind of doubtful images is none that is looked for."""
+    if isinstance(exclude, str):
+        raise UsageError(f"exclude must be a list: [{exclude!r}].")
+    for kind in exclude:
+        if kind not in KINDS:
+            near = did_you_mean(kind, KINDS) or f"There are {', '.join(KINDS)}."
+            raise UsageError(f"No kind of doubtful images is called {kind!r}. {near}")
 
 
 def _check_measures(measures: Sequence[str]) -> None:

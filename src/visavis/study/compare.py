@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from visavis.errors import UsageError
 from visavis.progress import ShowProgress
 from visavis.study.bootstrap import DRAWS, LEVEL
 from visavis.study.chapters.chapter import Material
+from visavis.study.chapters.quality import checked_for
 from visavis.study.chapters.write import write_chapters
-from visavis.study.checks import check_lists, claim_folder
+from visavis.study.checks import check_kinds, check_lists, claim_folder
 from visavis.study.cost import measure_costs
 from visavis.study.effects import factorial_effects
 from visavis.study.gallery import gallery
+from visavis.study.leave_out import leave_out
 from visavis.study.measures import MEASURES
 from visavis.study.pairs import compare_pairs, tie_groups
 from visavis.study.plan import Plan
@@ -44,6 +47,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     templates: Sequence[str] | None = None,
     measures: Sequence[str] = (),
     others: str | Path | None = None,
+    exclude: Sequence[str] = (),
     test_fraction: float = 0.5,
     seed: int = 0,
     progress: ShowProgress = lambda stage, done, total: None,
@@ -58,6 +62,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         templates: Prompts with {} for a class name; the data's own, or CLIP's usual one, when None.
         measures: Which measures and chapters are taken; all when empty. See `MEASURES` and `CHAPTERS`.
         others: Images of another kind, read as `data` are, which a model should notice; None for none.
+        exclude: Kinds of doubtful test images to leave out of everything: "duplicates", "label_errors", "outliers".
         test_fraction: Share of each class that is tested, where the data do not say so themselves.
         seed: Of the split, the folds and the bootstrap.
         progress: Called with stage, done and total.
@@ -71,10 +76,11 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     """
     started = time.monotonic()
     check_lists(models, views, templates, measures)
+    check_kinds(exclude)
     arguments = {
         "models": list(models), "data": str(data), "views": list(views), "templates": list(templates or ()),
-        "measures": list(measures), "others": None if others is None else str(others), "test_fraction": test_fraction,
-        "seed": seed,
+        "measures": list(measures), "others": None if others is None else str(others), "exclude": list(exclude),
+        "test_fraction": test_fraction, "seed": seed,
     }  # fmt: skip
     chosen_views = tuple(parse_view(name) for name in views)
     encoders = tuple(load(name) for name in models)
@@ -110,17 +116,20 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
     if not findings.predictions:
         reasons = "; ".join(sorted({cell["reason"] for cell in findings.empty_cells}))
         raise UsageError(f"None of the measures can be taken on these data: {reasons}")
-    predictions = with_naming(pd.concat(findings.predictions, ignore_index=True))
-    pairs = compare_pairs(predictions, seed=plan.seed)
-    results = tie_groups(summarize(predictions, seed=plan.seed), pairs)
-    results = pd.concat([results, costs], ignore_index=True)
-    factors = factors_of(plan.encoders)
-    effects = factorial_effects(predictions, factors, seed=plan.seed)
-    material = Material(
-        plan=plan, predictions=predictions, results=results, pairs=pairs, probabilities=findings.probabilities,
-        embed=lambda encoder, samples, view: embed(encoder, samples, view, default_cache()), progress=progress,
-        earlier={},
+    material = with_statistics(
+        Material(
+            plan=plan, predictions=with_naming(pd.concat(findings.predictions, ignore_index=True)), results=costs,
+            pairs=pd.DataFrame(), probabilities=findings.probabilities, progress=progress, earlier={},
+            embed=lambda encoder, samples, view: embed(encoder, samples, view, default_cache()),
+        ),
+        costs,
     )  # fmt: skip
+    whole = plan.dataset
+    if run["arguments"]["exclude"]:
+        checked, doubtful = checked_for(material, run["arguments"]["exclude"])
+        material = replace(with_statistics(leave_out(material, doubtful), costs), earlier={"quality": checked})
+    plan, predictions, results, pairs = material.plan, material.predictions, material.results, material.pairs
+    effects = factorial_effects(predictions, factors_of(plan.encoders), seed=plan.seed)
     written = write_chapters(material)
     described = [describe_model(encoder, costs) for encoder in plan.encoders]
     test = plan.part("test")
@@ -131,12 +140,12 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         "arguments": run["arguments"],
         "verdict": " ".join([write_verdict(results, pairs, effects, described), *written.says()]),
         "data": {
-            "name": plan.dataset.name,
-            "fingerprint": plan.dataset.fingerprint,
+            "name": whole.name,
+            "fingerprint": whole.fingerprint,
             "n_train": len(plan.part("train")),
             "n_test": len(test),
             "classes": len(plan.classes),
-            "skipped": [{"name": file.name, "reason": file.reason} for file in plan.dataset.skipped],
+            "skipped": [{"name": file.name, "reason": file.reason} for file in whole.skipped],
             "split": run["split"],
         },
         "models": described,
@@ -155,10 +164,18 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         pairs=pairs,
         effects=effects,
         predictions=predictions,
-        thumbnails=gallery(predictions, results, plan.dataset.samples, written.pictures()),
+        thumbnails=gallery(predictions, results, whole.samples, written.pictures()),
         chapters=written.tables(),
         protocol=protocol,
     )
+
+
+def with_statistics(material: Material, costs: pd.DataFrame) -> Material:
+    """The material with the accuracies and pairs that follow from its predictions, and the costs."""
+    predictions, seed = material.predictions, material.plan.seed
+    pairs = compare_pairs(predictions, seed=seed)
+    results = tie_groups(summarize(predictions, seed=seed), pairs)
+    return replace(material, pairs=pairs, results=pd.concat([results, costs], ignore_index=True))
 
 
 def command_line(arguments: dict[str, Any]) -> str:
@@ -170,5 +187,6 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts += [word for template in arguments["templates"] for word in ("--template", template)]
     parts += ["--measures", ",".join(arguments["measures"])] if arguments["measures"] else []
     parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
+    parts += ["--exclude", ",".join(arguments["exclude"])] if arguments["exclude"] else []
     parts += ["--test-fraction", str(arguments["test_fraction"]), "--seed", str(arguments["seed"])]
     return shlex.join(parts)

@@ -10,6 +10,7 @@ from visavis.report.chapters.agreement import agreement
 from visavis.report.chapters.calibration import calibration
 from visavis.report.chapters.ensemble import ensemble
 from visavis.report.chapters.out_of_distribution import out_of_distribution
+from visavis.report.chapters.quality import quality
 from visavis.report.chapters.selective import selective
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "calibration": ("Calibration", calibration),
     "selective": ("Knowing when it is wrong", selective),
     "out_of_distribution": ("Other images", out_of_distribution),
+    "quality": ("The data", quality),
 }
 
 

@@ -12,6 +12,7 @@ from visavis.study.chapters.calibration import calibration
 from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
 from visavis.study.chapters.ensemble import ensemble
 from visavis.study.chapters.out_of_distribution import out_of_distribution
+from visavis.study.chapters.quality import quality
 from visavis.study.chapters.selective import selective
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ CHAPTERS: dict[str, WriteChapter] = {
     "calibration": calibration,
     "selective": selective,
     "out_of_distribution": out_of_distribution,
+    "quality": quality,
 }
 
 
@@ -55,10 +57,10 @@ class Written:
 
 
 def write_chapters(material: Material) -> Written:
-    """Every chapter that is wanted and can be written."""
-    chapters: dict[str, Chapter] = {}
+    """Every chapter that is wanted and can be written; those of `material.earlier` are there already."""
+    chapters: dict[str, Chapter] = dict(material.earlier)
     missing: dict[str, str] = {}
-    wanted = [name for name in CHAPTERS if material.plan.wants(name)]
+    wanted = [name for name in CHAPTERS if material.plan.wants(name) and name not in chapters]
     for done, name in enumerate(wanted, start=1):
         try:
             chapters[name] = CHAPTERS[name](replace(material, earlier=dict(chapters)))

@@ -1,0 +1,69 @@
+"""What may be wrong with the data, in pictures, and what the accuracies are without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from visavis.report.pictures import data_uri
+from visavis.report.tables import headline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from visavis.report.page import ReportTables
+
+FINDINGS = {
+    "leak": "Pairs of a training and a test image that are nearly the same",
+    "copy": "Pairs within one part that are nearly the same",
+    "two labels": "Pairs that are nearly the same and bear two labels",
+    "label_errors": "Test images whose label all models contradict",
+    "outliers": "Images unlike all others",
+    "few_train": "Classes with fewer than five training images",
+    "few_test": "Classes with fewer than five test images",
+    "largest_class": "Images of the largest class",
+    "smallest_class": "Images of the smallest class",
+}
+LEFT_OUT = {
+    "nothing": "all test images",
+    "duplicates": "without near-duplicates",
+    "label_errors": "without doubtful labels",
+    "outliers": "without outliers",
+    "all": "without any of these",
+}
+
+
+def quality(tables: ReportTables) -> dict[str, Any]:
+    """Counts, accuracies side by side, and the pictures that the study kept of each kind of finding."""
+    chapter, pictures = tables.chapters, _pictures(tables.thumbnails)
+    effect: dict[str, dict[str, Any]] = {}
+    row: Any
+    for row in chapter["quality_effect"].itertuples(index=False):
+        effect.setdefault(row.model, {})[row.left_out] = row
+    pairs = {
+        relation: [(pictures[row.sample_a], pictures[row.sample_b], row) for row in _shown(own, pictures)]
+        for relation, own in chapter["duplicates"].groupby("relation", sort=False)
+    }
+    return {
+        "measure": headline(tables.results)[1],
+        "counts": list(chapter["quality"].itertuples(index=False)),
+        "findings": FINDINGS,
+        "effect": effect,
+        "left_out": [(name, LEFT_OUT[name]) for name in dict.fromkeys(chapter["quality_effect"]["left_out"])],
+        "pairs": {relation: own for relation, own in pairs.items() if own},
+        "doubted": [(pictures[row.sample], row) for row in _shown(chapter["label_errors"], pictures)],
+        "outliers": [(pictures[row.sample], row) for row in _shown(chapter["outliers"], pictures)],
+    }
+
+
+def _pictures(thumbnails: pd.DataFrame) -> dict[str, Any]:
+    """For each sample its name, label and the picture as a data: URI."""
+    return {
+        str(row.sample): {"name": row.name, "label": row.label, "uri": data_uri(row.image)}
+        for row in thumbnails.itertuples(index=False)
+    }
+
+
+def _shown(table: pd.DataFrame, pictures: dict[str, Any]) -> list[Any]:
+    """The rows of which the study kept all pictures."""
+    samples = [name for name in ("sample", "sample_a", "sample_b") if name in table]
+    return [row for row in table.itertuples(index=False) if all(getattr(row, name) in pictures for name in samples)]
