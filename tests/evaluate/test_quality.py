@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from visavis.evaluate.quality import confident_class, doubted_labels, far_out
+from visavis.evaluate.quality import confident_class, doubted_labels, is_outside
 from visavis.evaluate.scores import softmax
 
 # compute_confident_joint(labels, probabilities, calibrate=False) of cleanlab 2.9.0, with the arrays of `mislabelled`
@@ -56,7 +56,7 @@ def test_few_images_of_a_label_set_no_threshold():
     assert doubted_labels([probabilities], np.array([0, 0]))[0].tolist() == [1]
 
 
-def test_far_out_by_hand():
-    # quartiles 0.5 and 0.6: the fence stands at 0.5 - 3 * 0.1
-    similarity = np.array([0.5] * 30 + [0.6] * 60 + [0.19, 0.21])
-    assert np.flatnonzero(far_out(similarity)).tolist() == [90]
+def test_outside_by_hand():
+    # quartiles 0.5 and 0.6: the fence stands at 0.5 - 1.5 * 0.1
+    similarity = np.array([0.5] * 30 + [0.6] * 60 + [0.34, 0.36])
+    assert np.flatnonzero(is_outside(similarity)).tolist() == [90]

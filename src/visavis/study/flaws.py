@@ -1,6 +1,7 @@
 """What may be wrong with the images themselves: near-duplicates, doubted labels, images unlike the rest.
 
-A finding needs all models to agree, since one model's blind spot makes images alike, or labels doubtful, that are not.
+Models have to agree, since one model's blind spot makes images alike, or labels doubtful, that are not: all of them on
+duplicates and labels, most of them on images unlike the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from visavis.data.views import parse_view
 from visavis.engine.pictures import read_picture
 from visavis.evaluate.duplicates import HASH_SIDE, centred, perceptual_hash, similar_pairs, similarity_of
 from visavis.evaluate.out_of_distribution import NEIGHBOUR, neighbour_similarity
-from visavis.evaluate.quality import doubted_labels, far_out
+from visavis.evaluate.quality import doubted_labels, is_outside
 from visavis.evaluate.scores import require_finite
 from visavis.study.chapters.chapter import Material
 from visavis.study.chapters.scored import images_of, measures_shown, models_of, probabilities_of
@@ -86,7 +87,7 @@ def find_doubted_labels(material: Material) -> pd.DataFrame:
 
 
 def find_outliers(material: Material, vectors: list[np.ndarray]) -> pd.DataFrame:
-    """Images whose nearest neighbours are unusually far in every model, the loneliest first.
+    """Images whose nearest neighbours are unusually far in most models, the loneliest first.
 
     Returns:
         sample, part, similarity (to the tenth nearest other image, the mean over models).
@@ -95,7 +96,7 @@ def find_outliers(material: Material, vectors: list[np.ndarray]) -> pd.DataFrame
     if len(samples) < FEWEST_FOR_OUTLIERS:
         return pd.DataFrame(columns=["sample", "part", "similarity"])
     near = np.stack([neighbour_similarity(each, each, NEIGHBOUR + 1) for each in map(centred, vectors)])
-    lonely = np.flatnonzero(np.all([far_out(each) for each in near], axis=0))  # [models, images] to numbers
+    lonely = np.flatnonzero(np.mean([is_outside(each) for each in near], axis=0) > 0.5)  # numbers of images
     mean = near[:, lonely].mean(axis=0)
     order = np.argsort(mean, kind="stable")
     table = pd.DataFrame({"sample": [samples[lonely[place]].id for place in order]})

@@ -39,17 +39,19 @@ def quality(tables: ReportTables) -> dict[str, Any]:
     row: Any
     for row in chapter["quality_effect"].itertuples(index=False):
         effect.setdefault(row.model, {})[row.left_out] = row
-    pairs = {
-        relation: [(pictures[row.sample_a], pictures[row.sample_b], row) for row in _shown(own, pictures)]
-        for relation, own in chapter["duplicates"].groupby("relation", sort=False)
-    }
+    pairs: dict[str, list[Any]] = {}
+    drawn: set[str] = set()  # an image of many pairs stands for them all in one
+    for row in _shown(chapter["duplicates"], pictures):
+        if not {row.sample_a, row.sample_b} & drawn:
+            drawn |= {row.sample_a, row.sample_b}
+            pairs.setdefault(row.relation, []).append((pictures[row.sample_a], pictures[row.sample_b]))
     return {
         "measure": headline(tables.results)[1],
         "counts": list(chapter["quality"].itertuples(index=False)),
         "findings": FINDINGS,
         "effect": effect,
         "left_out": [(name, LEFT_OUT[name]) for name in dict.fromkeys(chapter["quality_effect"]["left_out"])],
-        "pairs": {relation: own for relation, own in pairs.items() if own},
+        "pairs": pairs,
         "doubted": [(pictures[row.sample], row) for row in _shown(chapter["label_errors"], pictures)],
         "outliers": [(pictures[row.sample], row) for row in _shown(chapter["outliers"], pictures)],
     }

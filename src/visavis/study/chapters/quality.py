@@ -78,7 +78,7 @@ def checked_for(material: Material, kinds: Sequence[str]) -> tuple[Chapter, list
     concerned = {kind: samples_concerned(kind, chapter.tables[kind]) for kind in KINDS if kind in kinds}
     samples = list(dict.fromkeys(sample for own in concerned.values() for sample in own))
     lead = chapter.tables["quality_lead"]
-    with_them = f" With them, {lead['model_a'].iloc[0]} leads." if len(lead) else ""
+    with_them = f" With them, {lead['model_a'].iloc[0]} leads." if len(lead) and _is_shown(lead.iloc[0]) else ""
     if not samples:
         return replace(chapter, says=()), []
     says = f"Of the test images, {_found(concerned)}, and all of this leaves them out.{with_them}"
@@ -172,29 +172,38 @@ def _who_leads(lead: pd.DataFrame) -> str:
     if lead.empty:
         return ""
     before, after = lead.iloc[0], lead.iloc[-1]
-    if after["model_a"] != before["model_a"]:
-        return f"; without them {after['model_a']} leads, not {before['model_a']}"
-    shown = [row["low"] > 0 and row["p_value"] < ALPHA for row in (before, after)]
-    if shown[0] == shown[1]:
-        return f"; without them {after['model_a']} leads as before"
-    now = "is shown to lead only now" if shown[1] else "still leads, but that is no longer shown"
-    return f"; without them {after['model_a']} {now}"
+    if _is_shown(after):
+        as_before = _is_shown(before) and before["model_a"] == after["model_a"]
+        return (
+            f"; without them {after['model_a']} leads{' as before' if as_before else ', which was not shown with them'}"
+        )
+    if _is_shown(before):
+        return f"; without them the lead of {before['model_a']} is no longer shown"
+    return f"; without them too, no test separates {after['model_a']} and {after['model_b']}"
+
+
+def _is_shown(lead: pd.Series) -> bool:
+    return bool(lead["low"] > 0 and lead["p_value"] < ALPHA)
 
 
 def _says(concerned: Mapping[str, list[str]], effect: pd.DataFrame, lead: pd.DataFrame) -> tuple[str, ...]:
     if not any(concerned.values()) or lead.empty:
         return ()
-    last = effect[(effect["left_out"] == lead["left_out"].iloc[-1]) & (effect["model"] == lead["model_a"].iloc[-1])]
-    row = last.iloc[0]
-    return (f"{_headline(concerned, lead)} ({percent(row['value'], row['low'], row['high'])} right).",)
+    best = lead["model_a"].iloc[-1]
+    row = effect[(effect["left_out"] == lead["left_out"].iloc[-1]) & (effect["model"] == best)].iloc[0]
+    share = percent(row["value"], row["low"], row["high"])
+    return (f"{_headline(concerned, lead)} ({best} then has {share} right).",)
 
 
 def _pictures(flaws: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
-    """The first of each kind, as the report shows them."""
-    duplicates = flaws["duplicates"]
-    shown = (
-        pd.concat([own.head(PICTURES) for _, own in duplicates.groupby("relation")]) if len(duplicates) else duplicates
-    )
-    pairs = [sample for pair in zip(shown["sample_a"], shown["sample_b"], strict=True) for sample in pair]
-    others = [sample for kind in ("label_errors", "outliers") for sample in flaws[kind]["sample"].head(PICTURES)]
-    return tuple(dict.fromkeys([*pairs, *others]))
+    """The first of each kind, as the report shows them; an image of many pairs stands for them all in one."""
+    shown: dict[str, None] = {}
+    for _, own in flaws["duplicates"].groupby("relation"):
+        pairs = 0
+        for first, second in zip(own["sample_a"], own["sample_b"], strict=True):
+            if pairs < PICTURES and first not in shown and second not in shown:
+                shown |= {first: None, second: None}
+                pairs += 1
+    for kind in ("label_errors", "outliers"):
+        shown |= dict.fromkeys(flaws[kind]["sample"].head(PICTURES))
+    return tuple(shown)
