@@ -25,7 +25,7 @@ PROBABILITIES = {
 
 def embed(encoder, samples, view):
     """Vectors around their class's direction; one stands alone."""
-    random = np.random.default_rng(len(encoder.name))
+    random = np.random.default_rng(ord(encoder.name))
     vectors = np.eye(3, 12)[TRUTH] * 3 + random.normal(size=(120, 12)) * 0.3
     vectors[LONELY] = -20 * np.eye(12)[11]
     return vectors.astype(np.float32)[: len(samples)]
