@@ -125,8 +125,10 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         costs,
     )  # fmt: skip
     whole = plan.dataset
+    split_words = run["split"]
     if run["arguments"]["exclude"]:
         checked, doubtful = checked_for(material, run["arguments"]["exclude"])
+        split_words += f" {len(doubtful):,} doubtful test images were left out afterwards."
         material = replace(with_statistics(leave_out(material, doubtful), costs), earlier={"quality": checked})
     plan, predictions, results, pairs = material.plan, material.predictions, material.results, material.pairs
     effects = factorial_effects(predictions, factors_of(plan.encoders), seed=plan.seed)
@@ -146,7 +148,8 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
             "n_test": len(test),
             "classes": len(plan.classes),
             "skipped": [{"name": file.name, "reason": file.reason} for file in whole.skipped],
-            "split": run["split"],
+            "split": split_words,
+            "others": len(plan.others),
         },
         "models": described,
         "measures": {name: {"chosen": findings.chosen.get(name, {})} for name in MEASURES if plan.wants(name)}

@@ -34,6 +34,10 @@ TEMPERATURES = pd.DataFrame(
     [("naming", NAME, 1, 1.7512, 339), ("naming", NAME, 2, 1.8634, 339)],
     columns=["measure", "model", "half", "temperature", "n"],
 )
+GAINS = pd.DataFrame(
+    [("naming", NAME, "brier", -0.0369, -0.0443, -0.0002, 678), ("naming", NAME, "nll", -0.1554, -0.2, 0.0123, 678)],
+    columns=["measure", "model", "metric", "difference", "low", "high", "n"],
+)
 KEPT = pd.DataFrame(
     [("naming", NAME, rejected, 0.5 + rejected / 3, 0.45, 0.9, 600) for rejected in (0.0, 0.1, 0.2, 0.3, 0.5)],
     columns=["measure", "model", "rejected", "value", "low", "high", "n"],
@@ -47,7 +51,12 @@ OTHER = pd.DataFrame(
     columns=["model", "score", "metric", "value", "low", "high", "n_own", "n_others"],
 )
 CHAPTERS = {
-    "calibration": {"calibration": ERRORS, "reliability": BINS, "temperatures": TEMPERATURES},
+    "calibration": {
+        "calibration": ERRORS,
+        "reliability": BINS,
+        "temperatures": TEMPERATURES,
+        "temperature_gains": GAINS,
+    },
     "selective": {"selective": KEPT, "selective_area": AREAS},
     "out_of_distribution": {"out_of_distribution": OTHER},
 }
@@ -82,6 +91,8 @@ def test_the_diagram_stands_where_the_bins_do(page):
     assert "40 images, sure to 20.0%: 15.0% right [10.0, 20.0]" in own
     assert "1.75" in own
     assert "1.86" in own
+    assert ">−0.037</data>" in own
+    assert ">+0.012</data>" in own
 
 
 def test_the_curve_says_what_was_rejected(page):

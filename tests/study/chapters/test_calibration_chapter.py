@@ -64,6 +64,16 @@ def test_a_temperature_mends_a_boaster_and_changes_no_decision(written):
     assert sums["boaster", "none"] == pytest.approx(sums["boaster", "temperature"])
 
 
+def test_what_a_temperature_changes_is_paired(written):
+    gains = written.tables["temperature_gains"].set_index(["model", "metric"])
+    for metric in ("brier", "nll"):
+        before, after = (cell(written, "boaster", metric, scaling) for scaling in ("none", "temperature"))
+        gain = gains.loc[("boaster", metric)]
+        assert gain["difference"] == pytest.approx(after["value"] - before["value"])
+        assert gain["low"] < gain["difference"] < gain["high"] < 0
+    assert gains.loc[("honest", "nll"), "low"] < 0 < gains.loc[("honest", "nll"), "high"]
+
+
 def test_reliability_counts_every_image_once(written):
     table = written.tables["reliability"]
     assert (table.groupby(["model", "scaling"])["n"].sum() == 300).all()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from visavis.report.tables import headline
-from visavis.report.words import percent
+from visavis.report.words import MINUS, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +52,9 @@ def calibration(tables: ReportTables) -> dict[str, Any]:
     row: Any
     for row in errors.itertuples(index=False):
         cells.setdefault((row.measure, row.model), {})[row.metric, row.scaling] = row
+    gains: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in tables.chapters["temperature_gains"].itertuples(index=False):
+        gains.setdefault((row.measure, row.model), {})[row.metric] = row
     temperatures: dict[tuple[str, str], list[float]] = {}
     for row in tables.chapters["temperatures"].itertuples(index=False):
         temperatures.setdefault((row.measure, row.model), []).append(row.temperature)
@@ -60,10 +63,18 @@ def calibration(tables: ReportTables) -> dict[str, Any]:
         "measures": sorted(measures, key=lambda name: name != first),
         "diagrams": [_diagram(str(model), own) for model, own in shown.groupby("model", sort=False)],
         "cells": cells,
+        "gains": gains,
+        "signed": signed,
         "metrics": METRICS,
         "in_percent": IN_PERCENT,
         "temperatures": temperatures,
     }
+
+
+def signed(difference: float) -> str:
+    """A difference of scores with its sign: 0.0319 is "+0.032"."""
+    text = f"{difference:+.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", MINUS)
 
 
 def _diagram(model: str, bins: pd.DataFrame) -> Reliability:

@@ -48,6 +48,8 @@ def calibration(material: Material) -> Chapter:
 
     Returns:
         calibration: measure, model, scaling ("none" or "temperature"), metric, value, low, high, n.
+        temperature_gains: measure, model, metric ("brier" or "nll"), difference (with the temperature less without;
+            below 0 it helps), low, high, n.
         reliability: measure, model, scaling, bin, n, confidence, accuracy, low, high.
         temperatures: measure, model, half, temperature, n (images it was fitted on).
     """
@@ -70,11 +72,12 @@ def calibration(material: Material) -> Chapter:
             judged.append(_Judged(measure, model, scaling, scores, equal_mass_bins(scores.confidence)))
     if not judged:
         raise NotMeasurable("No measure of this study gives probabilities.")
-    table = _errors(judged, images, Resampling(seed=material.plan.seed))
+    table, gains = _errors(judged, images, Resampling(seed=material.plan.seed))
     first = _leading(material, table)
     return Chapter(
         tables={
             "calibration": table,
+            "temperature_gains": gains,
             "reliability": pd.concat([_reliability(one) for one in judged], ignore_index=True),
             "temperatures": pd.DataFrame(temperatures, columns=["measure", "model", "half", "temperature", "n"]),
         },
@@ -83,8 +86,8 @@ def calibration(material: Material) -> Chapter:
     )
 
 
-def _errors(judged: list[_Judged], images: Tested, resampling: Resampling) -> pd.DataFrame:
-    """`METRICS` of each, all from the same resamples."""
+def _errors(judged: list[_Judged], images: Tested, resampling: Resampling) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`METRICS` of each, and what temperatures change in the two scores, all from the same resamples."""
     columns: list[np.ndarray] = []
     spans = []
     for one in judged:
@@ -99,7 +102,20 @@ def _errors(judged: list[_Judged], images: Tested, resampling: Resampling) -> pd
         _metrics(one, draws[:, start : start + width], tails)
         for one, (start, width) in zip(judged, spans, strict=True)
     ]  # fmt: skip
-    return pd.concat(tables, ignore_index=True)
+    starts = [start for start, _ in spans]
+    gains = [
+        _gain(plain, warm, draws[:, after + 1 : after + 3] - draws[:, before + 1 : before + 3], tails)
+        for plain, warm, before, after in zip(judged[::2], judged[1::2], starts[::2], starts[1::2], strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True), pd.concat(gains, ignore_index=True)
+
+
+def _gain(plain: _Judged, warm: _Judged, draws: np.ndarray, tails: list[float]) -> pd.DataFrame:
+    """Paired differences of Brier score and log loss; draws are [draws, 2]."""
+    low, high = np.quantile(draws, tails, axis=0)
+    differences = [(warm.scores.brier - plain.scores.brier).mean(), (warm.scores.nll - plain.scores.nll).mean()]
+    named = {"measure": plain.measure, "model": plain.model, "metric": ["brier", "nll"]}
+    return pd.DataFrame(named | {"difference": differences, "low": low, "high": high, "n": len(plain.bins)})
 
 
 def _metrics(one: _Judged, draws: np.ndarray, tails: list[float]) -> pd.DataFrame:

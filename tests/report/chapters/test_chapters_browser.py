@@ -1,0 +1,42 @@
+"""The chapters in a browser: nothing is wider than a phone, and tables sort."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from test_agreement_drawn import CHAPTERS as AGREEMENT
+from test_agreement_drawn import MODELS
+from test_calibration_drawn import CHAPTERS as CONFIDENCE
+from test_quality_drawn import tables_of
+
+from visavis.report.page import write_report
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def file(make, tmp_path_factory):
+    tables = make(n_classes=30)
+    chapters = {**AGREEMENT, **CONFIDENCE, "quality": tables_of(list(tables.thumbnails["sample"]))}
+    entries = {name: {"headline": f"what {name} found", "tables": list(own)} for name, own in chapters.items()}
+    flat = {name: table for own in chapters.values() for name, table in own.items()}
+    described = [{"name": model} for model in MODELS]
+    protocol = {**tables.protocol, "chapters": entries, "models": described}
+    path = tmp_path_factory.mktemp("chapters") / "report.html"
+    return write_report(replace(tables, protocol=protocol, chapters=flat), path)
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_nothing_is_wider_than_the_page(browser, file, width):
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for name in (*AGREEMENT, *CONFIDENCE, "quality"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box["height"] > 100
+        assert box["x"] + box["width"] <= width + 1
+    assert errors == []
+    page.close()
