@@ -122,8 +122,10 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
         truth: The true column of each image [images].
 
     Returns:
-        From `COLDEST` to `HOTTEST`; above 1 for a model that is too sure.
+        From `COLDEST` to `HOTTEST`; above 1 for a model that is too sure; 1 where there is no image to fit it to.
     """
+    if not len(truth):
+        return 1.0
     own = logits[np.arange(len(truth)), truth]
     low, high, sharpness = 1 / HOTTEST, 1 / COLDEST, 1.0
     for _ in range(STEPS):

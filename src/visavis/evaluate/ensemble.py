@@ -47,7 +47,7 @@ def record_by_class(predicted: np.ndarray, truth: np.ndarray, n_classes: int) ->
         n_classes: Of the result's rows.
     """
     right = predicted == truth[:, None]
-    overall = right.mean(axis=0)  # [models]
+    overall = right.sum(axis=0) / max(len(right), 1)  # [models]
     columns = []
     for model in range(predicted.shape[1]):
         named = np.bincount(predicted[:, model], minlength=n_classes)

@@ -81,6 +81,12 @@ def test_models_without_a_measure_in_common_are_joined_by_naming():
     assert "Better still, use both " in chapter.says[0]
 
 
+def test_images_of_one_group_leave_nothing_to_fit_to():
+    together = make_material(EQUALS, TRUTH, groups=["one video"] * len(TRUTH))
+    table = ensemble(together).tables["ensemble"].set_index("method")
+    assert table.loc["weighted", "value"] == table.loc["average", "value"]  # equal weights at temperature 1
+
+
 def test_one_model_is_no_ensemble():
     with pytest.raises(NotMeasurable, match="two models"):
         ensemble(make_material({("knn", "A"): EQUALS["knn", "A"]}, TRUTH))

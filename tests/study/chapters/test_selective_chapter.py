@@ -46,6 +46,13 @@ def test_the_area_and_what_rejecting_a_tenth_gains(written):
     assert written.headline.startswith("Without the 10% it is least sure of, A has ")
 
 
+def test_a_model_that_is_never_wrong_keeps_an_interval():
+    areas = selective(make_material({("knn", "A"): np.eye(5, dtype=np.float32)[TRUTH]}, TRUTH)).tables["selective_area"]
+    row = areas.set_index("metric").loc["aurc"]
+    assert row["value"] == row["low"] == 0
+    assert 0 < row["high"] < 0.02
+
+
 def test_few_images_are_too_few():
     with pytest.raises(NotMeasurable, match="at least 20"):
         selective(make_material({("knn", "A"): PROBABILITIES["knn", "A"][:10]}, TRUTH[:10]))
