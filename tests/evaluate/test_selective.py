@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visavis.evaluate.selective import area_interval, kept, least_area, risk_coverage_area
+from visavis.evaluate.selective import kept, least_area, risk_coverage_area
 
 
 def test_kept_by_hand():
@@ -44,17 +44,3 @@ def test_the_scatter_is_that_of_resampling():
     picks = random.integers(0, 400, (2000, 400))
     again = [risk_coverage_area(confidence[pick], wrong[pick])[0] for pick in picks]
     assert influence.std() / 20 == pytest.approx(np.std(again), rel=0.05)
-
-
-def test_intervals_hold_the_area_as_often_as_they_say():
-    random = np.random.default_rng(0)
-
-    def drawn(n: int) -> tuple[float, np.ndarray]:
-        sure = random.random(n)
-        return risk_coverage_area(sure, (random.random(n) > 0.5 + 0.45 * sure).astype(float))
-
-    truth = drawn(400_000)[0]
-    found = [drawn(100) for _ in range(1500)]
-    errors = np.array([influence.std(ddof=1) / 10 for _, influence in found])
-    low, high = area_interval(np.array([area for area, _ in found]), errors, 0.95)
-    assert 0.93 <= ((low <= truth) & (truth <= high)).mean() <= 0.97

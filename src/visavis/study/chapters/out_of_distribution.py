@@ -17,6 +17,7 @@ from visavis.evaluate.out_of_distribution import (
     separation,
 )
 from visavis.evaluate.scores import NotMeasurable, require_finite, softmax, unit_rows
+from visavis.study.areas import area_intervals
 from visavis.study.bootstrap import Resampling, clopper_pearson, resampled_means
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import images_of
@@ -101,8 +102,8 @@ def _auroc(found: Separation, strata: np.ndarray, resampling: Resampling) -> dic
     weights[:n_own, 0] = weights[n_own:, 1] = 1
     both = np.concatenate([strata, np.full(n_others, strata.max() + 1)])
     draws = resampled_means(values, weights, both, resampling).sum(axis=1) - found.auroc
-    low, high = np.quantile(draws, [(1 - resampling.level) / 2, (1 + resampling.level) / 2]).clip(0, 1)
-    return {"value": found.auroc, "low": min(low, found.auroc), "high": max(high, found.auroc)}
+    (low,), (high,) = area_intervals(np.array([found.auroc]), draws[:, None], min(n_own, n_others), resampling)
+    return {"value": found.auroc, "low": float(low), "high": float(high)}
 
 
 def _fpr95(found: Separation, own: np.ndarray, others: np.ndarray, resampling: Resampling) -> dict[str, float]:

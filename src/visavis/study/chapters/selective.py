@@ -7,9 +7,10 @@ import pandas as pd
 
 from visavis.evaluate.calibration import image_scores
 from visavis.evaluate.scores import NotMeasurable
-from visavis.evaluate.selective import area_interval, kept, least_area, risk_coverage_area
+from visavis.evaluate.selective import kept, least_area, risk_coverage_area
 from visavis.report.tables import headline
-from visavis.study.bootstrap import Resampling, clopper_pearson, estimate_accuracies, resampled_means
+from visavis.study.areas import area_intervals
+from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import Tested, images_of, measures_shown, models_of, probabilities_of
 from visavis.study.wording import percent, points_with_interval
@@ -82,10 +83,7 @@ def _areas(
     influence = np.column_stack([each for _, each in found])
     draws = resampled_means(influence, np.ones_like(influence), images.strata, resampling)
     n = len(right)
-    error = draws.std(axis=0) * np.sqrt(n / (n - 1))
-    bounds = area_interval(np.array([area for area, _ in found]), error, resampling.level)
-    never_wrong = np.stack(clopper_pearson(n - right.sum(axis=0), np.full(len(cells), n), resampling.level))
-    bounds = np.where(error > 0, bounds, never_wrong)  # without any scatter the error rate's own interval stands
+    bounds = area_intervals(np.array([area for area, _ in found]), draws, n, resampling)
     rows = []
     for place, cell in enumerate(cells):
         rows.append((*cell, "aurc", found[place][0], *bounds[:, place], n))
