@@ -50,10 +50,18 @@ def test_several_models_find_the_wrong_labels_and_little_else():
     assert (np.diff(margins) <= 0).all()
 
 
+def test_weak_models_convict_no_label():
+    labels = np.arange(60) % 2
+    wrong = np.arange(60) < 15
+    sure = np.where((labels ^ wrong)[:, None] == np.arange(2), 0.9, 0.1)
+    assert len(doubted_labels([sure, sure], labels)[0]) == 0  # a quarter of what they agree on contradicts
+    few = np.where((labels ^ (np.arange(60) < 11))[:, None] == np.arange(2), 0.9, 0.1)
+    assert len(doubted_labels([few, few], labels)[0]) == 11
+
+
 def test_few_images_of_a_label_set_no_threshold():
     probabilities = np.array([[0.3, 0.4, 0.3], [0.2, 0.7, 0.1]])
     assert confident_class(probabilities, np.array([0, 0])).tolist() == [-1, 1]
-    assert doubted_labels([probabilities], np.array([0, 0]))[0].tolist() == [1]
 
 
 def test_outside_by_hand():

@@ -11,6 +11,7 @@ import numpy as np
 
 FEWEST = 5  # images of a label; the mean of fewer is no threshold
 HALF = 0.5  # the threshold of such a label: likelier than all other classes together
+TRUSTED = 0.8  # share of right answers among those that all models give beyond doubt; weaker models convict no label
 FENCE = 2.2  # quartile distances below the lower quartile: one image in 7,000 where similarities follow the normal law
 
 
@@ -44,10 +45,13 @@ def doubted_labels(probabilities: list[np.ndarray], labels: np.ndarray) -> tuple
 
     Returns:
         Their numbers and the class that the models agree on, each [doubted]; those whose label the models together find
-        least likely, beside that class, first.
+        least likely, beside that class, first. None where the models' common voice is right too rarely to be `TRUSTED`.
     """
     classes = np.stack([confident_class(scores, labels) for scores in probabilities])  # [models, images]
-    found = np.flatnonzero((classes == classes[0]).all(axis=0) & (classes[0] >= 0) & (classes[0] != labels))
+    agreed = (classes == classes[0]).all(axis=0) & (classes[0] >= 0)
+    contradicted = agreed & (classes[0] != labels)
+    trusted = contradicted.sum() <= (1 - TRUSTED) * agreed.sum()
+    found = np.flatnonzero(contradicted) if trusted else np.empty(0, int)
     mean = np.mean([scores[found] for scores in probabilities], axis=0)
     rows = np.arange(len(found))
     margin = mean[rows, classes[0, found]] - mean[rows, labels[found]]
