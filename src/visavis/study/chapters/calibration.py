@@ -57,57 +57,63 @@ def calibration(material: Material) -> Chapter:
     n = len(images.truth)
     if n < FEWEST_IMAGES:
         raise NotMeasurable(f"Calibration needs at least {FEWEST_IMAGES} test images; there are {n}.")
-    judged, temperatures = [], []
     cells = [(measure, model) for measure in measures_shown(material) for model in models_of(material, measure)]
-    for measure, model in cells:
-        probabilities = probabilities_of(material, images, measure, model)
-        logits = logarithms(probabilities)
-        fitted = fit_on_other_half(logits, images.truth, images.second)
-        for half, temperature in enumerate(fitted, start=1):
-            fitted_on = int((images.second == (half == 1)).sum())
-            temperatures.append((measure, model, half, temperature, fitted_on))
-        for scaling in ("none", "temperature"):
-            shown = probabilities if scaling == "none" else scaled(logits, fitted, images.second)
-            scores = image_scores(shown, images.truth)
-            judged.append(_Judged(measure, model, scaling, scores, equal_mass_bins(scores.confidence)))
-    if not judged:
+    if not cells:
         raise NotMeasurable("No measure of this study gives probabilities.")
+    judged, temperatures = [], []
+    for cell in cells:
+        pair, fitted = _judge(cell, probabilities_of(material, images, *cell), images)
+        judged.append(pair)
+        for half, temperature in enumerate(fitted, start=1):
+            temperatures.append((*cell, half, temperature, int((images.second == (half == 1)).sum())))
     table, gains = _errors(judged, images, Resampling(seed=material.plan.seed))
     first = _leading(material, table)
     return Chapter(
         tables={
             "calibration": table,
             "temperature_gains": gains,
-            "reliability": pd.concat([_reliability(one) for one in judged], ignore_index=True),
+            "reliability": pd.concat([_reliability(one) for pair in judged for one in pair], ignore_index=True),
             "temperatures": pd.DataFrame(temperatures, columns=["measure", "model", "half", "temperature", "n"]),
         },
         headline=_headline(first),
-        says=_says(material, first),
+        says=_says(first),
     )
 
 
-def _errors(judged: list[_Judged], images: Tested, resampling: Resampling) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _judge(
+    cell: tuple[str, str], probabilities: np.ndarray, images: Tested
+) -> tuple[tuple[_Judged, _Judged], tuple[float, float]]:
+    """A measure and model as it comes and at its temperatures, and these."""
+    logits = logarithms(probabilities)
+    fitted = fit_on_other_half(logits, images.truth, images.second)
+    plain = image_scores(probabilities, images.truth)
+    warm = image_scores(scaled(logits, fitted, images.second), images.truth)
+    return (
+        _Judged(*cell, "none", plain, equal_mass_bins(plain.confidence)),
+        _Judged(*cell, "temperature", warm, equal_mass_bins(warm.confidence)),
+    ), fitted
+
+
+def _errors(
+    judged: list[tuple[_Judged, _Judged]], images: Tested, resampling: Resampling
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`METRICS` of each, and what temperatures change in the two scores, all from the same resamples."""
-    columns: list[np.ndarray] = []
-    spans = []
-    for one in judged:
-        in_bin = one.bins[:, None] == np.arange(one.bins.max() + 1)  # [images, bins]
-        own = np.column_stack([one.scores.gap, one.scores.brier, one.scores.nll, one.scores.gap[:, None] * in_bin])
-        spans.append((sum(part.shape[1] for part in columns), own.shape[1]))
-        columns.append(own)
-    values = np.hstack(columns)
+    parts = [_columns(one) for pair in judged for one in pair]
+    values = np.hstack(parts)
     draws = resampled_means(values, np.ones_like(values), images.strata, resampling)
+    own = np.split(draws, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)  # one for each of `parts`
     tails = [(1 - resampling.level) / 2, (1 + resampling.level) / 2]
-    tables = [
-        _metrics(one, draws[:, start : start + width], tails)
-        for one, (start, width) in zip(judged, spans, strict=True)
-    ]  # fmt: skip
-    starts = [start for start, _ in spans]
-    gains = [
-        _gain(plain, warm, draws[:, after + 1 : after + 3] - draws[:, before + 1 : before + 3], tails)
-        for plain, warm, before, after in zip(judged[::2], judged[1::2], starts[::2], starts[1::2], strict=True)
-    ]
+    tables, gains = [], []
+    for (plain, warm), before, after in zip(judged, own[::2], own[1::2], strict=True):
+        tables += [_metrics(plain, before, tails), _metrics(warm, after, tails)]
+        gains.append(_gain(plain, warm, after[:, 1:3] - before[:, 1:3], tails))
     return pd.concat(tables, ignore_index=True), pd.concat(gains, ignore_index=True)
+
+
+def _columns(one: _Judged) -> np.ndarray:
+    """What is resampled: gap, Brier score, log loss, and each bin's part of the gap, [images, 3 + bins]."""
+    in_bin = one.bins[:, None] == np.arange(one.bins.max() + 1)  # [images, bins]
+    return np.column_stack([one.scores.gap, one.scores.brier, one.scores.nll, one.scores.gap[:, None] * in_bin])
 
 
 def _gain(plain: _Judged, warm: _Judged, draws: np.ndarray, tails: list[float]) -> pd.DataFrame:
@@ -119,7 +125,7 @@ def _gain(plain: _Judged, warm: _Judged, draws: np.ndarray, tails: list[float]) 
 
 
 def _metrics(one: _Judged, draws: np.ndarray, tails: list[float]) -> pd.DataFrame:
-    """One row a metric; draws are of the mean gap, Brier, NLL and of each bin's part of the gap, [draws, columns]."""
+    """One row a metric; draws are of the means of `_columns`, [draws, 3 + bins]."""
     gap, n = one.scores.gap, len(one.scores.gap)
     share = np.bincount(one.bins) / n
     by_chance = error_if_calibrated(one.scores.confidence, one.bins)
@@ -186,7 +192,7 @@ def _headline(leading: pd.DataFrame) -> str:
     return f"{best['model']}’s confidence is off by {_off(best)}, {worst['model']}’s by {_off(worst)}"
 
 
-def _says(material: Material, leading: pd.DataFrame) -> tuple[str, ...]:
+def _says(leading: pd.DataFrame) -> tuple[str, ...]:
     """Whether the best model's confidence may be taken at its word."""
     own = leading[leading["model"] == leading["model"].iloc[0]].set_index(["metric", "scaling"])
     error, sure = own.loc[("l2_error_debiased", "none")], own.loc[("overconfidence", "none")]
