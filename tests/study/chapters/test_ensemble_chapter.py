@@ -79,6 +79,7 @@ def test_models_without_a_measure_in_common_are_joined_by_naming():
     chapter = ensemble(make_material(split, TRUTH))
     assert set(chapter.tables["ensemble"]["measure"]) == {"naming"}
     assert "Better still, use both " in chapter.says[0]
+    assert ("without examples" in chapter.says[0]) == ("fitted to labelled images" not in chapter.says[0])
 
 
 def test_images_of_one_group_leave_nothing_to_fit_to():

@@ -17,7 +17,7 @@ from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import Tested, images_of, measures_shown, models_of, probabilities_of
 from visavis.study.pairs import holm, mcnemar
 from visavis.study.power import ALPHA
-from visavis.study.verdict import MEANS
+from visavis.study.verdict import MEANS, WITHOUT_EXAMPLES
 from visavis.study.wording import listed, p_in_words, percent, points_with_interval
 
 ORACLE = "oracle"  # right where any model is: what no choice among them can pass
@@ -197,10 +197,12 @@ def _advice(row: pd.Series, names: list[str]) -> str:
     who = "both" if len(names) == 2 else "all of"
     cost = f"Where {row['ms']:.2g} ms an image in place of {row['single_ms']:.2g} are no burden, use"
     start = cost if row["ms"] > 0 else "Better still, use"
-    means = MEANS.get(row["measure"], f"by {row['measure'].replace('_', ' ')}")
+    means = " " + MEANS.get(row["measure"], f"by {row['measure'].replace('_', ' ')}")
+    if row["method"] != "average" and row["measure"] in WITHOUT_EXAMPLES:
+        means = ""  # what is fitted has seen examples
     return (
         f"{start} {who} {listed(names)}: {WAYS[row['method']]} gets "
-        f"{percent(row['value'], row['low'], row['high'])} right {means}, {_gain(row)} more than {row['single']} alone "
+        f"{percent(row['value'], row['low'], row['high'])} right{means}, {_gain(row)} more than {row['single']} alone "
         f"(adjusted {p_in_words(row['p_adjusted'])})."
     )
 
