@@ -119,7 +119,9 @@ def test_what_is_not_cleaned_needs_no_cleaning(text):
     assert " ".join(_between_spaces(text)) == clean(text)
 
 
-@pytest.mark.parametrize("text", ["naïve – “quoted” ‘so’…", "schÃ¶n", "R&amp;B", "R & B", "a&lt;b", "it\u2019s"])
+@pytest.mark.parametrize(
+    "text", ["naïve – “quoted” ‘so’…", "schÃ¶n", "R&amp;B", "R & B", "a&lt;b", "it\u2019s", "\nÂ "]
+)
 def test_known_texts_between_spaces(text):
     assert " ".join(_between_spaces(text)) == clean(text)
 

@@ -75,7 +75,8 @@ class Dataset:
         """A hash of every sample's identity, label, captions, part and group: equal only for equal data sets."""
         digest = hashlib.sha256()
         for sample in self.samples:
-            digest.update(repr((sample.id, sample.label, sample.captions, sample.part, sample.group)).encode())
+            known = (sample.id, sample.label, sample.captions, sample.part)
+            digest.update(repr((*known, sample.group) if sample.group else known).encode())
         return digest.hexdigest()
 
 

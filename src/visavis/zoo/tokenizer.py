@@ -152,7 +152,9 @@ def _between_spaces(text: str) -> list[str]:
         return clean(text).split(" ")
     if text.isascii():
         return text.lower().split()
-    return clean(text).split(" ") if is_bad(text) else text.translate(_STRAIGHT).lower().split()
+    if any(map(is_bad, text.splitlines(keepends=True))):  # lines are mended one by one
+        return clean(text).split(" ")
+    return text.translate(_STRAIGHT).lower().split()
 
 
 class _Parts(dict[str, tuple[int, ...]]):

@@ -16,9 +16,11 @@ class Pooled(nn.Module):
 
     def __init__(self, channels: int = 4) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, channels, 3, padding=1)
-        self.weight = nn.Parameter(torch.randn(channels, generator=torch.Generator().manual_seed(1)))
+        generator = torch.Generator().manual_seed(1)
+        self.conv = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+        self.weight = nn.Parameter(torch.randn(channels, generator=generator))
         self.requires_grad_(False)
+        self.conv.weight.normal_(generator=generator)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.conv(images).relu().mean(dim=(2, 3)) @ self.weight
