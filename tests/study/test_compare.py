@@ -197,7 +197,7 @@ def test_the_report_shows_these_accuracies(predictions, page):
 
 
 def test_every_number_behind_the_report_is_in_the_tables(page, results, study_folder, predictions):
-    tables = [results, predictions, *(pd.read_csv(path) for path in study_folder.glob("*.csv"))]
+    tables = [results, predictions, *(pd.read_csv(path) for path in study_folder.rglob("*.csv"))]
     known = {float(value) for table in tables for value in table.select_dtypes("number").to_numpy().ravel()}
     shown = {float(value) for value in page.values}
     assert len(shown) > 100

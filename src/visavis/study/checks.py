@@ -58,13 +58,11 @@ def claim_folder(out: Path, arguments: dict[str, Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         (out / ".write-test").touch()
         (out / ".write-test").unlink()
-        others = [path for path in out.iterdir() if not path.name.startswith(".")]
-        if not others:
+        found = next((path for path in out.rglob("*") if path.is_file() and not path.name.startswith(".")), None)
+        if found is None:
             return
         if not (out / PROTOCOL).is_file():
-            raise UsageError(
-                f"{str(out)!r} already holds other files ({others[0].name!r} for one). Choose another --out."
-            )
+            raise UsageError(f"{str(out)!r} already holds other files ({found.name!r} for one). Choose another --out.")
         saved = json.loads((out / PROTOCOL).read_text("utf-8"))
     except (OSError, ValueError) as error:
         if isinstance(error, UsageError):

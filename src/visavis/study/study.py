@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PROTOCOL = "study.json"
+TABLES = "tables"  # the folder of what the chapters found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Study:
             "effects.csv": lambda path: self.effects.to_csv(path, index=False),
             "predictions.parquet": lambda path: self.predictions.to_parquet(path, index=False),
             "thumbnails.parquet": lambda path: self.thumbnails.to_parquet(path, index=False),
-            **{f"{name}.csv": partial(_write_csv, table) for name, table in self.chapters.items()},
+            **{f"{TABLES}/{name}.csv": partial(_write_csv, table) for name, table in self.chapters.items()},
         }
         try:
             write_together(out, writers)
@@ -104,7 +105,7 @@ def load_study(folder: str | Path) -> Study:
             predictions=pd.read_parquet(folder / "predictions.parquet"),
             thumbnails=pd.read_parquet(folder / "thumbnails.parquet"),
             protocol=protocol,
-            chapters={name: _read_csv(folder / f"{_file_name(name)}.csv") for name in tables},
+            chapters={name: _read_csv(folder / TABLES / f"{_file_name(name)}.csv") for name in tables},
         )
     except (OSError, ValueError) as error:
         raise VisavisError(

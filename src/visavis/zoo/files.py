@@ -31,10 +31,11 @@ def write_together(folder: Path, writers: Mapping[str, Callable[[Path], Any]]) -
 
     Args:
         folder: Where.
-        writers: By file name, what writes to the path that it is given; the first is the last put in place. Raises
-            OSError as writing does.
+        writers: By file name, a folder before it or not, what writes to the path that it is given; the first is the
+            last put in place. Raises OSError as writing does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as whole:
         for name, write in writers.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             write(whole.enter_context(replacing(folder / name)))
