@@ -6,13 +6,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from visavis.evaluate.linear_probe import STRENGTHS, linear_probe
+from visavis.evaluate.linear_probe import DECADES, FINEST, MANY, linear_probe, search_decade
 from visavis.evaluate.scores import NotMeasurable
 
 
 def blobs(seed=0, each=24):
     rng = np.random.default_rng(seed)
-    centres = 2.0 * rng.normal(size=(3, 5))
+    centres = 0.7 * rng.normal(size=(3, 5))
     labels = np.repeat(np.arange(3), each)
     return (centres[labels] + rng.normal(size=(3 * each, 5))).astype(np.float32), [f"c{label}" for label in labels]
 
@@ -23,7 +23,6 @@ def test_agrees_with_a_converged_fit():
     scaler = StandardScaler().fit(vectors[::2])
     oracle = LogisticRegression(C=strength, max_iter=5000, tol=1e-8).fit(scaler.transform(vectors[::2]), labels[::2])
     expected = oracle.predict_proba(scaler.transform(vectors[1::2]))
-    assert strength in STRENGTHS
     assert probabilities == pytest.approx(expected, abs=0.002)
     assert (probabilities.argmax(axis=1) == expected.argmax(axis=1)).all()
 
@@ -39,16 +38,46 @@ def noisy(n_noise, seed=0, each=30):
 
 
 @pytest.mark.parametrize(("n_noise", "each"), [(0, 30), (8, 30), (60, 30), (8, 2)])
-def test_the_strength_is_that_of_a_grid_search_on_the_training_part(n_noise, each):
+def test_the_strength_is_as_good_as_any_of_a_grid_search_on_the_training_part(n_noise, each):
     vectors, labels = noisy(n_noise, each=each)
     _, strength = linear_probe(vectors, labels, vectors[:1], ["c0", "c1", "c2"], seed=5)
     folds = StratifiedKFold(min(3, each), shuffle=True, random_state=5)
     scaled = StandardScaler().fit_transform(vectors)
-    search = GridSearchCV(LogisticRegression(max_iter=2000), {"C": STRENGTHS}, cv=folds).fit(scaled, labels)
-    right = np.round(
-        search.cv_results_["mean_test_score"] * len(labels)
-    )  # counts: means of equal ones differ by rounding
-    assert strength == STRENGTHS[int(right.argmax())]
+    grid = {"C": [*(10.0**decade for decade in DECADES), strength]}
+    search = GridSearchCV(LogisticRegression(max_iter=20_000, tol=1e-8), grid, cv=folds).fit(scaled, labels)
+    right = np.round(search.cv_results_["mean_test_score"] * len(labels))  # means of equal counts differ by rounding
+    assert right[-1] == right.max()
+
+
+@pytest.mark.parametrize("peak", [-5.875, -3.1, 0.0, 0.4, 2.26, 6.0])
+def test_the_search_climbs_a_single_peak_to_its_finest_step(peak):
+    tried = []
+
+    def judge(decade):
+        tried.append(decade)
+        return round(1e6 - 1e4 * (decade - peak) ** 2), 0.0
+
+    assert abs(search_decade(judge) - peak) <= FINEST / 2
+    assert len(tried) == len(set(tried)) <= 15
+
+
+def test_of_equally_good_strengths_the_likeliest_then_the_strongest_penalty():
+    assert search_decade(lambda decade: (7.0, -abs(decade - 1.5))) == 1.5
+    assert search_decade(lambda _: (7.0, 0.0)) == DECADES[0]
+
+
+def test_the_search_ends_where_weaker_penalties_do_ever_worse():
+    tried = []
+    search_decade(lambda decade: (tried.append(decade) or -abs(decade + 4), 0.0))
+    assert max(tried) == 0.0
+
+
+def test_many_training_images_are_validated_on_one_fold():
+    vectors, labels = blobs(each=MANY // 3 + 1)
+    probabilities, strength = linear_probe(vectors, labels, vectors[::9], ["c0", "c1", "c2"], seed=0)
+    scaled = StandardScaler().fit_transform(vectors)
+    oracle = LogisticRegression(C=strength, max_iter=5000).fit(scaled, labels)
+    assert (probabilities.argmax(axis=1) == oracle.predict_proba(scaled[::9]).argmax(axis=1)).mean() > 0.999
 
 
 def test_some_data_want_a_strong_penalty_and_some_a_weak_one():

@@ -1,6 +1,6 @@
-"""Linear probe: multinomial logistic regression on frozen features, its L2 strength chosen by cross-validation.
+"""Linear probe: multinomial logistic regression on frozen features, its L2 strength chosen by validation.
 
-Radford et al. 2021, appendix A.3, with scikit-learn's solver; here the strength is chosen on the training part alone.
+Radford et al. 2021, appendix A.3, also for the search of the strength; here it is chosen on the training part alone.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from visavis.evaluate.scores import NotMeasurable, require_finite
+from visavis.evaluate.logistic import Problem, as_problem
+from visavis.evaluate.scores import NotMeasurable, require_finite, softmax
 
-STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, the inverse of the L2 strength; the strongest penalty first
+DECADES = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)  # of scikit-learn's C, the inverse of the strength, tried at first
+FINEST = 1 / 8  # of a decade: the search halves its steps down to this
 FOLDS = 3
-STEPS = 100  # of L-BFGS at each strength; where measured, 98% of the answers or more are then the optimum's own
+ROUGHLY, FULLY = 1e-2, 1e-4  # tolerances of fits judged by their answers alone, and of the last one
+MANY = 3000  # training images of which one fold's third tells strengths apart, so that the others need not be tried
 
 
 def linear_probe(
@@ -52,43 +52,23 @@ def linear_probe(
     if folds < 2:
         lone = next(name for name, count in counts.items() if count < 2)
         raise NotMeasurable(
-            "Its strength is chosen by cross-validation, which needs two training images of each class; "
-            f"{lone!r} has one."
+            f"Its strength is chosen by validation, which needs two training images of each class; {lone!r} has one."
         )
     known = [index for index, name in enumerate(classes) if name in counts]
     number = {classes[index]: place for place, index in enumerate(known)}
     truth = np.array([number[label] for label in train_labels])
-    train, test = _standardised(train, test)
-    cuts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(train, truth))
+    train, test = standardised(train, test)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)  # few a class
+        cuts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(train, truth))
+    strength = _choose_strength(train, truth, cuts if len(train) < MANY else cuts[:1])
+    problem = as_problem(train, truth, len(known))
     probabilities = np.zeros((len(test), len(classes)), np.float32)
-    with _one_thread_each():
-        best = _choose_strength(train, truth, cuts)
-        *_, probe = _fit_path(train, truth, STRENGTHS[: STRENGTHS.index(best) + 1])
-        probabilities[:, known] = probe.predict_proba(test)
-    return probabilities, best
+    probabilities[:, known] = softmax(problem.logits(test, problem.fit(strength, tolerance=FULLY)))
+    return probabilities, strength
 
 
-def _choose_strength(train: np.ndarray, truth: np.ndarray, cuts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
-    """The strength with the most right answers on the images left out; of equal ones the strongest penalty."""
-
-    def right(cut: tuple[np.ndarray, np.ndarray]) -> list[int]:
-        fit, check = cut
-        probes = _fit_path(train[fit], truth[fit], STRENGTHS)
-        return [int((probe.predict(train[check]) == truth[check]).sum()) for probe in probes]
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        total = np.sum(list(pool.map(right, cuts)), axis=0)  # [strengths]
-    return STRENGTHS[int(total.argmax())]
-
-
-def _fit_path(features: np.ndarray, truth: np.ndarray, strengths: Sequence[float]) -> Iterator[LogisticRegression]:
-    """One probe, fitted to each strength in turn from where it stood: a weaker penalty's optimum is near."""
-    probe = LogisticRegression(max_iter=STEPS, warm_start=True)
-    for strength in strengths:
-        yield probe.set_params(C=strength).fit(features, truth)
-
-
-def _standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean zero, variance one in each feature of the training part; models differ in the scale of their features."""
     mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)  # float32 sums of many images would drift
     deviation = train.std(axis=0, dtype=np.float64).astype(np.float32)
@@ -96,14 +76,60 @@ def _standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.n
     return (train - mean) / deviation, (test - mean) / deviation
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """One thread for each fit's linear algebra, and no warnings of what is so on purpose.
+def search_decade(judge: Callable[[float], tuple[float, float]]) -> float:
+    """The exponent of C that does best: coarse steps, then ever finer ones around the best so far.
 
-    The fits are small and run side by side: a library that starts all its threads for each small product can be a
-    hundred times slower on a busy machine.
+    Args:
+        judge: The right answers with an exponent, and among equally many the log-likelihood.
+
+    Returns:
+        Of equally good ones the least, which is the strongest penalty.
     """
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # STEPS is a limit on purpose
-        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)  # few a class
-        yield
+    found: dict[float, tuple[float, float]] = {}
+    for decade in DECADES:
+        found[decade] = judge(decade)
+        if max(list(found.values())[-2:]) < max(found.values()):
+            break  # two weaker penalties in turn did worse
+    step = DECADES[1] - DECADES[0]
+    while step > FINEST:
+        best, step = _best(found), step / 2
+        for decade in (best - step, best + step):
+            if DECADES[0] <= decade <= DECADES[-1]:
+                found[decade] = judge(decade)
+    return _best(found)
+
+
+def _best(found: Mapping[float, tuple[float, float]]) -> float:
+    return max(found, key=lambda decade: (found[decade], -decade))
+
+
+def _choose_strength(train: np.ndarray, truth: np.ndarray, cuts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """The strength that does best on the images left out."""
+    n_classes = int(truth.max()) + 1
+    folds = [_Fold(as_problem(train[fit], truth[fit], n_classes), train[out], truth[out]) for fit, out in cuts]
+    # Folds run side by side on a thread each: small products that start all threads are slow on a busy machine.
+    with ThreadPoolExecutor(os.cpu_count()) as pool, threadpool_limits(1 if len(folds) > 1 else None):
+
+        def judge(decade: float) -> tuple[float, float]:
+            right, likelihood = np.sum(list(pool.map(lambda fold: fold.judge(decade), folds)), axis=0)
+            return right, likelihood
+
+        return 10.0 ** search_decade(judge)
+
+
+class _Fold:
+    """A part to fit and a part left out; a fit starts from the nearest one before it."""
+
+    def __init__(self, problem: Problem, left_out: np.ndarray, truth: np.ndarray) -> None:
+        self.problem, self.left_out, self.truth = problem, left_out, truth
+        self.fitted: dict[float, np.ndarray] = {}
+
+    def judge(self, decade: float) -> tuple[float, float]:
+        """Right answers and log-likelihood on the images left out."""
+        nearest = min(self.fitted, key=lambda other: abs(other - decade), default=None)
+        start = None if nearest is None else self.fitted[nearest]
+        weights = self.fitted[decade] = self.problem.fit(10.0**decade, start, ROUGHLY)
+        logits = self.problem.logits(self.left_out, weights)
+        of_truth = np.take_along_axis(softmax(logits), self.truth[:, None], axis=1)
+        likelihood = np.log(np.maximum(of_truth, 1e-30)).sum(dtype=np.float64)
+        return float((logits.argmax(axis=1) == self.truth).sum()), float(likelihood)

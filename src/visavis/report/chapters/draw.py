@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from visavis.report.chapters.agreement import agreement
 from visavis.report.chapters.calibration import calibration
 from visavis.report.chapters.ensemble import ensemble
+from visavis.report.chapters.few_shot import few_shot
 from visavis.report.chapters.out_of_distribution import out_of_distribution
 from visavis.report.chapters.quality import quality
 from visavis.report.chapters.selective import selective
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from visavis.report.page import ReportTables
 
 CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
+    "few_shot": ("A few labels", few_shot),
     "agreement": ("Agreement", agreement),
     "ensemble": ("Several together", ensemble),
     "calibration": ("Calibration", calibration),

@@ -11,6 +11,7 @@ from visavis.study.chapters.agreement import agreement
 from visavis.study.chapters.calibration import calibration
 from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
 from visavis.study.chapters.ensemble import ensemble
+from visavis.study.chapters.few_shot import few_shot
 from visavis.study.chapters.out_of_distribution import out_of_distribution
 from visavis.study.chapters.quality import quality
 from visavis.study.chapters.selective import selective
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHAPTERS: dict[str, WriteChapter] = {
+    "few_shot": few_shot,
     "agreement": agreement,
     "ensemble": ensemble,
     "calibration": calibration,
