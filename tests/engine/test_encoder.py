@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import io
 from pathlib import Path
 
@@ -257,6 +258,52 @@ def test_fingerprints_tell_weights_and_preprocessing_apart(make):
     assert len({one.fingerprint, nudged.fingerprint, *(other.fingerprint for other in others)}) == 7
 
 
+CHANGES = {
+    "in place": lambda model: next(model.parameters()).mul_(1.5),
+    "loaded": lambda model: model.load_state_dict({name: 1.5 * value for name, value in model.state_dict().items()}),
+    "replaced": lambda model: setattr(model.conv1, "weight", torch.nn.Parameter(1.5 * model.conv1.weight, False)),
+    "a norm's statistic": lambda model: model.bn1.running_mean.add_(0.5),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_weights_are_encoded_with(make, arrays, change):
+    encoder = make("supervised-resnet")
+    encoder.encode_images(arrays)
+    fingerprint = encoder.fingerprint
+    torch.manual_seed(0)
+    with torch.no_grad():
+        CHANGES[change](encoder.model)
+    wanted = encoder.encode_pixels(torch.stack([encoder.preprocess(array) for array in arrays])).numpy()
+    np.testing.assert_allclose(encoder.encode_images(arrays), wanted, rtol=0, atol=1e-5 * abs(wanted).max())
+    assert encoder.fingerprint != fingerprint
+
+
+def test_unchanged_weights_keep_their_engine(make):
+    encoder = make("supervised-resnet")
+    encoder._wanted_engine = "torch"
+    first = encoder.open_engine(1, torch.zeros)
+    assert encoder.open_engine(1, torch.zeros) is first
+    assert list(encoder.engines_used.items()) == [(first.identity, "as asked")]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_pixel_that_is_no_number_names_its_image(clip, value):
+    pixels = torch.zeros(4, 3, 32, 32)
+    pixels[2, 1, 5, 6] = value
+    with pytest.raises(
+        UsageError, match=r"^Image 2, counted from 0, has pixels that are NaN or infinite, as have 1 of"
+    ):
+        clip.encode_pixels(pixels)
+    floats = [image.permute(1, 2, 0).numpy() for image in pixels]
+    with pytest.raises(
+        UsageError, match=r"^Image 2, .* not float32 \[32, 32, 3\] with values that are NaN or infinite"
+    ):
+        clip.encode_images(floats)
+    with pytest.raises(UsageError, match=r"^Image 1, counted from 0: An image array must be uint8 .* not float32"):
+        clip.encode_images([np.zeros((8, 8, 3), np.uint8), *floats[:2]])
+
+
 def test_load_by_name_and_by_file(tmp_path, arrays):
     fresh = load("ViT-mini-8", weights=None, seed=4)
     assert (fresh.name, fresh.family, fresh.embed_dim) == ("ViT-mini-8", "clip-vit", 128)
@@ -278,7 +325,7 @@ def test_load_by_name_and_by_file(tmp_path, arrays):
 def test_nothing_is_trained_by_encoding(clip, arrays):
     before = clip.fingerprint
     clip.encode_images(arrays)
-    assert Encoder.fingerprint.func(clip) == before
+    assert copy.deepcopy(clip).fingerprint == before  # hashed again, as its weights lie elsewhere
     assert not clip.model.training
     assert not any(parameter.requires_grad for parameter in clip.model.parameters())
 

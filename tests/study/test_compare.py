@@ -267,6 +267,13 @@ def test_costs_are_counted_and_timed(results, models, protocol):
         assert described["macs"] == one(results, model=model, metric="macs")["value"]
 
 
+def test_the_protocol_names_what_computed_each_models_vectors(models, protocol, study_folder):
+    engines = {entry["name"]: entry["engine"] for entry in protocol["models"]}
+    assert set(engines) == set(models)
+    assert all(re.fullmatch(r"torch-[\d.]+-float32", engine) for engine in engines.values())
+    assert "Computed by" in (study_folder / "report.html").read_text("utf-8")
+
+
 # -- properties of the whole ---------------------------------------------------------------------------------------
 
 

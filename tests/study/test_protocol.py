@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import get_args
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -59,6 +61,22 @@ def test_resized_positions_are_told(name, told):
     costs = pd.DataFrame({"model": name, "metric": ["params", "macs"], "value": [1.0, 1.0]})
     said = describe_model(load(name), costs)["preprocessing"]
     assert ("position embeddings resampled from 8 x 8 to 12 x 12 places" in said) == told
+
+
+def test_each_model_names_the_engines_that_computed_its_vectors():
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    costs = pd.DataFrame({"model": "ViT-mini-8.emoji", "metric": ["params", "macs"], "value": [1.0, 1.0]})
+    said = {}
+    for engine in ("torch", "torch-bf16", "auto"):
+        encoder = load("ViT-mini-8.emoji", engine=engine)
+        encoder.encode_images([pixels])
+        said[engine] = describe_model(encoder, costs)
+    torch = f"torch-{version('torch').partition('+')[0]}"
+    assert {engine: facts["engine"] for engine, facts in said.items()} == {
+        "torch": f"{torch}-float32", "torch-bf16": f"{torch}-bfloat16", "auto": f"{torch}-float32",
+    }  # fmt: skip
+    assert said["torch"]["engine_said"] == "as asked"
+    assert said["auto"]["engine_said"] == "so few images are done before another engine is ready"
 
 
 @pytest.mark.parametrize(

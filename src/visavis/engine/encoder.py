@@ -8,7 +8,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from functools import cached_property
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from visavis.engine.adapters import find_adapter
 from visavis.engine.cache import default_cache
 from visavis.engine.engines.choose import choose_engine, open_engine
 from visavis.engine.engines.engine import Engine, check_engine
-from visavis.engine.engines.network import Network
+from visavis.engine.engines.network import Network, check_pixels, weight_versions
 from visavis.engine.parts import Parts, TextTower, parts_of
 from visavis.engine.pictures import Decode, ImageLike, as_picture, list_images
 from visavis.errors import TextsCut, UsageError
@@ -94,6 +93,10 @@ class Encoder:
         class_names: What a supervised head tells apart; None for a CLIP, and where the weights do not say.
         decode: As for `load`; other decoding is another fingerprint, as the vectors are other ones.
         about: What the checkpoint says of its origin: recipe, data, licence.
+        engines_used: Why each engine was taken that was opened so far, by its identity, the earliest first.
+
+    Weights may be changed at any time: the next call opens another engine and has another fingerprint. What PyTorch does
+    not count, writing through `.data` or NumPy, is not noticed.
     """
 
     def __init__(self, name: str, parts: Parts, engine: str = "auto", decode: Decode = "exact") -> None:
@@ -114,8 +117,11 @@ class Encoder:
         self._settings = parts.settings
         self._encode_image = parts.encode_image
         self._text = parts.text
+        self.engines_used: dict[str, str] = {}
         self._wanted_engine = engine
         self._engine: Engine | None = None
+        self._hash: str | None = None
+        self._versions = weight_versions(self.model)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the engine, which belongs to a process: another one opens its own."""
@@ -131,15 +137,26 @@ class Encoder:
         """The inverse temperature that a CLIP learned, as a factor; None without a text tower."""
         return self._text.logit_scale if self._text else None
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """A hash of weights, architecture, preprocessing and decoding: equal only where the vectors are."""
         if self.decode == "exact":
-            return self._network_fingerprint
-        return hashlib.sha256(f"{self._network_fingerprint} decode={self.decode}".encode()).hexdigest()
+            return self._network_fingerprint()
+        return hashlib.sha256(f"{self._network_fingerprint()} decode={self.decode}".encode()).hexdigest()
 
-    @cached_property
     def _network_fingerprint(self) -> str:
+        self._notice_changes()
+        if self._hash is None:
+            self._hash = self._hash_network()
+        return self._hash
+
+    def _notice_changes(self) -> None:
+        """Other weights are another network: what was made of the former ones is dropped."""
+        versions = weight_versions(self.model)
+        if versions != self._versions:
+            self._versions, self._engine, self._hash = versions, None, None
+
+    def _hash_network(self) -> str:
         digest = hashlib.sha256(json.dumps([self._settings, asdict(self.preprocessing)]).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
@@ -159,9 +176,17 @@ class Encoder:
         """uint8 [image_size, image_size, 3]."""
         return self.preprocessing.pixels(as_picture(image, self.enough_pixels))
 
-    @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
-        """Preprocessed images float32 [batch, 3, image_size, image_size] -> float32 [batch, embed_dim]."""
+        """Preprocessed images float32 [batch, 3, image_size, image_size] -> float32 [batch, embed_dim], by PyTorch.
+
+        Raises:
+            UsageError: A pixel is NaN or infinite.
+        """
+        check_pixels(pixels)
+        return self._encode_pixels(pixels)
+
+    @torch.inference_mode()
+    def _encode_pixels(self, pixels: Tensor) -> Tensor:
         return self._encode_image(pixels.contiguous(memory_format=torch.channels_last))
 
     def trace_pixels(self, pixels: Tensor) -> Tensor:
@@ -204,10 +229,10 @@ class Encoder:
         return Network(
             name=self.name,
             model=self.image_tower,
-            encode=self.encode_pixels,
+            encode=self._encode_pixels,
             preprocess=self.preprocessing,
             settings=self._settings,
-            fingerprint=lambda: self._network_fingerprint,
+            fingerprint=self._network_fingerprint,
             about=self.about,
         )
 
@@ -224,6 +249,7 @@ class Encoder:
             UsageError: int8 has too few images to calibrate with.
             VisavisError: The network cannot be exported to the engine that was asked for.
         """
+        self._notice_changes()
         if begun_with and self._wanted_engine == "auto":
             self._engine = open_engine(begun_with, self.network, default_cache(), examples)
         elif self._engine is None or (self._wanted_engine == "auto" and self._engine.name == "torch"):
@@ -231,6 +257,7 @@ class Encoder:
                 self._engine = choose_engine(self.network, n_images, default_cache(), examples)
             else:
                 self._engine = open_engine(self._wanted_engine, self.network, default_cache(), examples)
+        self.engines_used.setdefault(self._engine.identity, self._engine.said)
         return self._engine
 
     def _stack(self, images: Iterable[ImageLike]) -> Tensor:

@@ -18,14 +18,36 @@ Decode = Literal["exact", "fast"]
 
 
 def list_images(images: Iterable[ImageLike]) -> list[ImageLike]:
-    """Several images as a list. Raises UsageError for a single one, which would be taken apart, and for none."""
+    """Several images as a list.
+
+    Raises:
+        UsageError: A single one was given, which would be taken apart, or none; or one is an array that is no picture.
+    """
     single_array = isinstance(images, np.ndarray) and images.ndim <= 3
     if isinstance(images, str | Path | bytes | Image.Image) or single_array:
         raise UsageError("Give a list of images, not a single one: [image].")
     listed = list(images)
     if not listed:
         raise UsageError("The list of images is empty. Give at least one.")
+    _check_arrays(listed)
     return listed
+
+
+def _check_arrays(images: list[ImageLike]) -> None:
+    """Says which one is no picture: first of all one with NaN, which no scaling mends."""
+    unfit = {n: image for n, image in enumerate(images) if isinstance(image, np.ndarray) and not _is_picture(image)}
+    spoilt = [n for n, array in unfit.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    for number in (*spoilt, *unfit):
+        values = " with values that are NaN or infinite" if spoilt else ""
+        raise UsageError(f"Image {number}, counted from 0: {_unfit(unfit[number])}{values}. Mend it or leave it out.")
+
+
+def _is_picture(array: np.ndarray) -> bool:
+    return array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and array.size > 0
+
+
+def _unfit(array: np.ndarray) -> str:
+    return f"An image array must be uint8 [height, width, 3], not {array.dtype} {list(array.shape)}"
 
 
 def as_picture(image: ImageLike, at_least: int | None = None) -> Image.Image:
@@ -38,8 +60,8 @@ def as_picture(image: ImageLike, at_least: int | None = None) -> Image.Image:
     if isinstance(image, Image.Image):
         return _shown(image)
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise UsageError(f"An image array must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}.")
+        if not _is_picture(image):
+            raise UsageError(f"{_unfit(image)}.")
         return Image.fromarray(image)
     if isinstance(image, bytes):
         return decode_image(image, at_least)

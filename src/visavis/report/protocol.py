@@ -15,6 +15,7 @@ MODEL_COLUMNS = {
     "embed_dim": "Vector",
     "trained_on": "Trained on",
     "preprocessing": "Preprocessing",
+    "engine": "Computed by",
     "license": "Licence",
     "fingerprint": "Weights' hash",
     "weights_sha256": "Weights' hash",

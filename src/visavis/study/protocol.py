@@ -38,6 +38,8 @@ def describe_model(encoder: Encoder, costs: pd.DataFrame) -> dict[str, Any]:
         "image_size": encoder.image_size,
         "embed_dim": encoder.embed_dim,
         "preprocessing": _preprocessing(encoder),
+        "engine": ", ".join(encoder.engines_used),
+        "engine_said": "; ".join(encoder.engines_used.values()),
         "fingerprint": encoder.fingerprint,
         "trained_on": str(encoder.about.get("trained_on", "not said by the checkpoint")),
         "license": str(encoder.about.get("license", "not said by the checkpoint")),

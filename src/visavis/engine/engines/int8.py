@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visavis.engine.engines.engine import Engine, identity
-from visavis.engine.engines.network import Network
+from visavis.engine.engines.network import Network, check_pixels
 from visavis.engine.engines.onnx_file import open_session
 from visavis.engine.engines.openvino_file import multiplies_bfloat16, open_compiled
 from visavis.engine.engines.quantize import Runtime, is_dynamic, multiplies_int8, quantize
@@ -70,13 +70,12 @@ def write_int8(runtime: Runtime, network: Network, file: Path, images: Tensor) -
         images: Preprocessed, float32 [images, 3, side, side]; every other one calibrates.
 
     Raises:
-        UsageError: There are too few images.
-        VisavisError: A pixel is NaN, the vectors are far from PyTorch's, or the file cannot be written.
+        UsageError: There are too few images, or a pixel is NaN.
+        VisavisError: The vectors are far from PyTorch's, or the file cannot be written.
     """
     if len(images) < _FEWEST:
         raise UsageError(f"int8 is calibrated on the images themselves: at least {_FEWEST}, not {len(images)}.")
-    if not bool(images.isfinite().all()):
-        raise VisavisError("int8 cannot be calibrated on pixels that are not a finite number each. Leave them out.")
+    check_pixels(images)
     convolutions = not _is_transformer(network.model)
     activations = "dynamic" if is_dynamic(runtime, convolutions=convolutions) else "static"
     digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()[:16]
