@@ -95,8 +95,8 @@ class Encoder:
         about: What the checkpoint says of its origin: recipe, data, licence.
         engines_used: Why each engine was taken that was opened so far, by its identity, the earliest first.
 
-    Weights may be changed at any time: the next call opens another engine and has another fingerprint. What PyTorch does
-    not count, writing through `.data` or NumPy, is not noticed.
+    Weights may be changed at any time: the next call opens another engine and finds another fingerprint. What PyTorch
+    does not count, writing through `.data` or NumPy, is not noticed.
     """
 
     def __init__(self, name: str, parts: Parts, engine: str = "auto", decode: Decode = "exact") -> None:

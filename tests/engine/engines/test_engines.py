@@ -106,7 +106,7 @@ def test_int8_that_spoils_a_network_is_refused(network, tmp_path, monkeypatch, s
 
 @pytest.mark.parametrize("name", ["onnx-int8", "openvino-int8"])
 def test_pixels_with_nan_do_not_calibrate(network, tmp_path, name):
-    with pytest.raises(UsageError, match="Image 0, counted from 0, has pixels that are NaN .* 8 of the 8"):
+    with pytest.raises(UsageError, match=r"Image 0, counted from 0, has pixels that are NaN .* 8 of the 8"):
         open_engine(name, network, tmp_path, lambda n: torch.full((8, 3, SIDE, SIDE), torch.nan))
 
 
