@@ -14,6 +14,7 @@ import torch
 from visavis.bulk.stream import Decoded, decode_entries, name_of
 from visavis.data.dataset import Skipped
 from visavis.data.listing import file_entry
+from visavis.data.prompts import read_prompts
 from visavis.engine.encoder import Encoder
 from visavis.errors import UsageError, VisavisError, did_you_mean
 from visavis.evaluate.classifier import own_classifier
@@ -77,7 +78,7 @@ def classify(
         encoder: The model.
         images: Paths.
         labels: What is chosen from; of a supervised model all that it knows when None.
-        templates: Prompts with {} for the label, for zero-shot.
+        templates: Prompts with {} for the label, for zero-shot; see `read_prompts`.
         other: The answer is "other" where the likeliest label has less than this probability.
         top: How many labels of each image the table holds.
 
@@ -114,7 +115,7 @@ def _judge(
     if encoder.has_text:
         if labels is None:
             raise UsageError(f"{encoder.name!r} reads any labels, so say which: --labels cat,dog.")
-        classifier = encoder.zero_shot_classifier(labels, templates)
+        classifier = encoder.zero_shot_classifier(labels, read_prompts(templates or ()) or None)
         scale = encoder.logit_scale or 1.0
         return labels, _told(encoder, lambda vectors: zero_shot(vectors, classifier, scale))
     if encoder.head is None:

@@ -43,13 +43,14 @@ def compare(  # noqa: PLR0913  # each is an option
     test_fraction
         Share of each class that is tested, where the data do not say so themselves; the rest trains k-NN and probe.
     template
-        Prompt with {} for the class name, for zero-shot; may be given several times.
+        Prompt with {} for the class name, for zero-shot, a set (openai-80, openai-7), or a text file with a prompt a
+        line; may be given several times.
     view
         How the images are shown: clean, grayscale, silhouette, patch_shuffle:4 (shape destroyed), low_pass:8 and
         high_pass:8 (coarse or fine alone), occlusion:50, mirror, rotate:15 and others; may be given several times.
     measures
-        What to take, with commas between: classifier, zero_shot, knn, linear_probe, agreement, ensemble,
-        calibration, selective, out_of_distribution, quality; all when left out.
+        What to take, with commas between: classifier, zero_shot, knn, linear_probe, few_shot, prompts, agreement,
+        ensemble, calibration, selective, out_of_distribution, quality; all when left out.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude

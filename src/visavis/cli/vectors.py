@@ -139,7 +139,8 @@ def classify(
     labels_file
         A text file with one label a line.
     template
-        Prompt with {} for the label; may be given several times.
+        Prompt with {} for the label, a set (openai-80, openai-7), or a text file with a prompt a line; may be given
+        several times.
     other
         The answer is "other" where the likeliest label has less than this probability. Probabilities are shares among
         the labels that were given, so a picture of something else may still have a high one.

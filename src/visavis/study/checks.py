@@ -27,9 +27,6 @@ def check_lists(
         if len(set(names)) < len(names):
             raise UsageError(f"A {what} is named twice in {', '.join(names)}. Name each once.")
     _check_measures(measures)
-    for template in templates or ():
-        if "{}" not in template:
-            raise UsageError(f"The prompt template {template!r} has no {{}} where the class name goes.")
 
 
 def check_kinds(exclude: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from visavis.data.prompts import read_prompts
 from visavis.data.read import read_dataset, require_classes
 from visavis.data.splits import describe_split, only_labelled, split
 from visavis.data.views import parse_view
@@ -59,7 +60,8 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         data: A folder with one folder a class, a CSV or Parquet table, or an embedded data set's name.
         out: Folder to write the study to; None keeps it in memory.
         views: How the test images are shown; see `visavis.data.views`.
-        templates: Prompts with {} for a class name; the data's own, or CLIP's usual one, when None.
+        templates: Prompts with {} for a class name, names of `PROMPT_SETS`, or files; the data's own, or CLIP's usual
+            one, when None.
         measures: Which measures and chapters are taken; all when empty. See `MEASURES` and `CHAPTERS`.
         others: Images of another kind, read as `data` are, which a model should notice; None for none.
         exclude: Kinds of doubtful test images to leave out of everything: "duplicates", "label_errors", "outliers".
@@ -82,6 +84,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         "measures": list(measures), "others": None if others is None else str(others), "exclude": list(exclude),
         "test_fraction": test_fraction, "seed": seed,
     }  # fmt: skip
+    prompts = read_prompts(templates or ())
     chosen_views = tuple(parse_view(name) for name in views)
     encoders = tuple(load(name) for name in models)
     if out is not None:
@@ -96,7 +99,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         dataset=parted,
         classes=parted.classes,
         views=chosen_views,
-        templates=tuple(templates or parted.templates or DEFAULT_TEMPLATES),
+        templates=prompts or parted.templates or DEFAULT_TEMPLATES,
         seed=seed,
         measures=tuple(measures),
         others=strange,

@@ -135,4 +135,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return table
 
 
-_TEXTS = ("model", "model_a", "model_b", "label", "predicted", "sample", "sample_a", "sample_b", "name", "group")
+_TEXTS = (
+    "model", "model_a", "model_b", "label", "predicted", "sample", "sample_a", "sample_b", "name", "group", "template",
+    "class_a", "class_b",
+)  # fmt: skip

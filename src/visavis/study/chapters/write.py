@@ -13,6 +13,7 @@ from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
 from visavis.study.chapters.ensemble import ensemble
 from visavis.study.chapters.few_shot import few_shot
 from visavis.study.chapters.out_of_distribution import out_of_distribution
+from visavis.study.chapters.prompts import prompts
 from visavis.study.chapters.quality import quality
 from visavis.study.chapters.selective import selective
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CHAPTERS: dict[str, WriteChapter] = {
     "few_shot": few_shot,
+    "prompts": prompts,
     "agreement": agreement,
     "ensemble": ensemble,
     "calibration": calibration,
