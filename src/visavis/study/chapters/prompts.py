@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from visavis.errors import TextsCut
 from visavis.evaluate.prompts import answers_by_prompt, nearest_names
 from visavis.evaluate.scores import NotMeasurable, unit_rows
 from visavis.study.bootstrap import Resampling, estimate_accuracies, estimate_contrasts
@@ -52,7 +54,9 @@ def prompts(material: Material) -> Chapter:
 def _encoded(encoder: Encoder, names: tuple[str, ...], templates: tuple[str, ...]) -> np.ndarray:
     """Unit vectors, float32 [templates, classes, embed_dim]."""
     texts = [template.replace("{}", name) for template in templates for name in names]
-    return encoder.encode_texts(texts, normalize=True).reshape(len(templates), len(names), -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TextsCut)  # zero-shot has said so
+        return encoder.encode_texts(texts, normalize=True).reshape(len(templates), len(names), -1)
 
 
 def _accuracies(
