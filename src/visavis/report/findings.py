@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def split_verdict(verdict: str) -> tuple[str, str]:
-    """The first sentence, and the rest."""
+def split_verdict(verdict: str) -> tuple[str, list[str]]:
+    """The first sentence, and the paragraphs of the rest."""
     first, *rest = re.split(r"(?<=[.!?])\s+", verdict.strip(), maxsplit=1)
-    return first, "".join(rest)
+    return first, [paragraph for text in rest for paragraph in re.split(r"\n{2,}", text) if paragraph]
 
 
 def accuracy_title(group: ResultGroup) -> str:

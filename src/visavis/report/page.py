@@ -34,6 +34,7 @@ PICTURES = 24
 PICTURES_AT_FIRST = 9
 WIDEST_CLASSES = 40
 HARDEST_CLASSES = 10
+FIRST = "recommend"  # the chapter that stands below the lead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,7 @@ def _contents(tables: ReportTables, models: list[str]) -> dict[str, Any]:
     groups = result_groups(results, empty_cells)
     costs = cost_rows(results)
     n_classes = protocol.get("data", {}).get("classes")
+    chapters = draw_chapters(tables)
     return {
         "protocol": protocol,
         "data": protocol.get("data", {}),
@@ -124,7 +126,8 @@ def _contents(tables: ReportTables, models: list[str]) -> dict[str, Any]:
         "chance": 1 / n_classes if n_classes else None,
         "level": f"{100 * protocol.get('bootstrap', {}).get('level', 0.95):g}%",
         "how": words.HOW,
-        "chapters": draw_chapters(tables),
+        "chapters": [chapter for chapter in chapters if chapter.name != FIRST],
+        "recommended": next((chapter for chapter in chapters if chapter.name == FIRST and not chapter.missing), None),
         **_opening(protocol),
         **_accuracy(tables, groups, first),
         **_pictures(tables, first, models),

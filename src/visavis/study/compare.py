@@ -143,7 +143,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": command_line(run["arguments"]),
         "arguments": run["arguments"],
-        "verdict": " ".join([write_verdict(results, pairs, effects, described), *written.says()]),
+        "verdict": write_verdict(results, pairs, effects, described, written.says()),
         "data": {
             "name": whole.name,
             "fingerprint": whole.fingerprint,

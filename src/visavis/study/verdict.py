@@ -21,6 +21,7 @@ from visavis.study.wording import listed, p_in_words, percent, points, points_wi
 # Of measures that cover equally many models, the one to decide by: naming needs no example, a probe is the fairest test
 # of what a model sees, and the last two suit one kind of model alone.
 PREFERENCE = (NAMING, "linear_probe", "knn", "zero_shot", "classifier")
+PARAGRAPH = "\n\n"
 WITH_EXAMPLES = ("linear_probe", "knn")
 WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier")
 MEANS = {
@@ -33,15 +34,20 @@ MEANS = {
 
 
 def write_verdict(
-    results: pd.DataFrame, pairs: pd.DataFrame, effects: pd.DataFrame, models: Sequence[Mapping[str, Any]]
+    results: pd.DataFrame,
+    pairs: pd.DataFrame,
+    effects: pd.DataFrame,
+    models: Sequence[Mapping[str, Any]],
+    chapters: Sequence[str] = (),
 ) -> str:
-    """Several sentences, parted by spaces; the first is a headline that stands alone.
+    """Two paragraphs; the first sentence is a headline that stands alone, the first paragraph what matters most.
 
     Args:
         results: Of `summarize`, with tie groups; cost rows may follow.
         pairs: Of `compare_pairs`; may be empty.
         effects: Of `factorial_effects`; may be empty.
         models: For each model at least "name" and "training" ("labels" or "language").
+        chapters: What the study's chapters add, in sentences; the second paragraph ends with them.
 
     Raises:
         UsageError: The results hold no accuracy.
@@ -54,8 +60,11 @@ def write_verdict(
     standings = read_standings(accuracies, pairs, view)
     measure = headline_measure(standings)
     speeds = results[results["metric"] == "images_per_s"].set_index("model")
-    sentences = [
-        *_lead(standings[measure], speeds),
+    matters = [*_lead(standings[measure], speeds), *_warning(standings[measure])]
+    matters.append(
+        f"Brackets hold {100 * LEVEL:g}% intervals over images; another training run or other prompts may change more."
+    )
+    further = [
         *_field(standings[measure]),
         *_other_means(standings, measure),
         *_effects(effects[effects["view"] == view], measure),
@@ -63,12 +72,9 @@ def write_verdict(
     for other in views:
         shown = read_standings(accuracies, pairs, other) if other != view else {}
         if measure in shown:
-            sentences.append(f"Under {other}, {_clause(shown[measure])}.")
-    sentences += _without_text(standings, models)
-    sentences.append(
-        f"Brackets hold {100 * LEVEL:g}% intervals over images; another training run or other prompts may change more."
-    )
-    return " ".join(sentences)
+            further.append(f"Under {other}, {_clause(shown[measure])}.")
+    further += [*_without_text(standings, models), *chapters]
+    return PARAGRAPH.join(" ".join(sentences) for sentences in (matters, further) if sentences)
 
 
 def headline_measure(standings: Mapping[str, Standing]) -> str:
@@ -103,13 +109,13 @@ def _tie(standing: Standing) -> str:
     best, rivals = standing.best, standing.rivals
     n = f"{int(standing.rows.iloc[0]['n']):,}"
     shares = listed([_share(standing.rows.loc[name]) for name in (best, *rivals)])
-    found = f"({shares} right {_means(standing.measure)})"
-    more = _what_would_tell(standing.leads.get(rivals[0]), " the first two" if len(rivals) > 1 else "")
+    found = f"({shares} right {means_of(standing.measure)})"
+    more = what_would_tell(standing.leads.get(rivals[0]), " the first two" if len(rivals) > 1 else "")
     where = "" if len(rivals) + 1 == len(standing.rows) else "at the top "
     return f"These {n} images cannot separate {listed([best, *rivals])} {where}{found}; {more}."
 
 
-def _what_would_tell(lead: Lead | None, whom: str) -> str:
+def what_would_tell(lead: Lead | None, whom: str) -> str:
     """About how many images would; or why no number is given."""
     if lead is None:
         return "they were asked about different images"
@@ -153,8 +159,7 @@ def _speed(best: str, speeds: pd.DataFrame) -> list[str]:
 
 
 def _field(standing: Standing) -> list[str]:
-    """The models behind, by tie group, and a warning where even the best fails."""
-    sentences = []
+    """The models behind, by tie group."""
     ahead = {standing.best, *standing.rivals}
     behind = standing.rows[~standing.rows.index.isin(ahead)]
     if len(standing.rows) > 2 and len(behind):
@@ -162,10 +167,13 @@ def _field(standing: Standing) -> list[str]:
         for _, rows in behind.groupby("tie_group"):
             names = listed([f"{name} with {_share(row)}" for name, row in rows.iterrows()])
             groups.append(names + (", not separable" if len(rows) > 1 else ""))
-        sentences.append(f"Behind: {'; '.join(groups)}.")
-    if standing.rows.iloc[0]["high"] < 0.5:
-        sentences.append(f"Even {standing.best} is wrong on most images.")
-    return sentences
+        return [f"Behind: {'; '.join(groups)}."]
+    return []
+
+
+def _warning(standing: Standing) -> list[str]:
+    """Where even the best fails."""
+    return [f"Even {standing.best} is wrong on most images."] if standing.rows.iloc[0]["high"] < 0.5 else []
 
 
 def _other_means(standings: Mapping[str, Standing], headline: str) -> list[str]:
@@ -210,7 +218,7 @@ def _effects(effects: pd.DataFrame, headline: str) -> list[str]:
         "language does {} more for ResNet than for ViT",
     )
     return [
-        f"Of these models, {_means(measures[0])}, {architecture}, averaged over training; {training}, averaged over "
+        f"Of these models, {means_of(measures[0])}, {architecture}, averaged over training; {training}, averaged over "
         f"architecture; and {interaction}."
     ]
 
@@ -249,11 +257,12 @@ def _does(standing: Standing, of_n: bool = False, say_means: bool = True) -> str
     row = standing.rows.iloc[0]
     verb = "names" if standing.measure in WITHOUT_EXAMPLES else "gets"
     images = f" of {int(row['n']):,} images" if of_n else ""
-    means = f" {_means(standing.measure)}" if say_means else ""
+    means = f" {means_of(standing.measure)}" if say_means else ""
     return f"{verb} {_share(row)}{images} right{means}"
 
 
-def _means(measure: str) -> str:
+def means_of(measure: str) -> str:
+    """How a measure gets its answers, at the end of a sentence: "with a linear probe"."""
     return MEANS.get(measure, f"by {measure.replace('_', ' ')}")
 
 

@@ -13,6 +13,7 @@ from visavis.report.chapters.few_shot import few_shot
 from visavis.report.chapters.out_of_distribution import out_of_distribution
 from visavis.report.chapters.prompts import prompts
 from visavis.report.chapters.quality import quality
+from visavis.report.chapters.recommend import recommend
 from visavis.report.chapters.selective import selective
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "few_shot": ("A few labels", few_shot),
     "prompts": ("Prompts", prompts),
+    "recommend": ("What to use", recommend),
     "agreement": ("Agreement", agreement),
     "ensemble": ("Several together", ensemble),
     "calibration": ("Calibration", calibration),

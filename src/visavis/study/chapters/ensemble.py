@@ -17,7 +17,7 @@ from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import Tested, images_of, measures_shown, models_of, probabilities_of
 from visavis.study.pairs import holm, mcnemar
 from visavis.study.power import ALPHA
-from visavis.study.verdict import MEANS, WITHOUT_EXAMPLES
+from visavis.study.verdict import WITHOUT_EXAMPLES, means_of
 from visavis.study.wording import listed, p_in_words, percent, points_with_interval
 
 ORACLE = "oracle"  # right where any model is: what no choice among them can pass
@@ -76,11 +76,10 @@ def ensemble(material: Material) -> Chapter:
     table = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     weight_columns = ["measure", "members", "model", "half", "weight"]
     weight_table = pd.concat(weights, ignore_index=True)[weight_columns]
-    leading = _leading(material, table)
-    chosen = _chosen(leading)
+    chosen = chosen_together(material, table)
     tables_by_name = {"ensemble": table, "ensemble_weights": weight_table}
     if chosen is None:
-        headline_text = f"No ensemble is shown to be better than {leading['single'].iloc[0]} alone"
+        headline_text = f"No ensemble is shown to be better than {_leading(material, table)['single'].iloc[0]} alone"
         return Chapter(tables=tables_by_name, headline=headline_text)
     names = list(weight_table.loc[weight_table["members"] == chosen["members"], "model"].unique())
     return Chapter(
@@ -183,8 +182,14 @@ def _leading(material: Material, table: pd.DataFrame) -> pd.DataFrame:
     return table[table["measure"] == (measure if measure in set(table["measure"]) else table["measure"].iloc[0])]
 
 
-def _chosen(leading: pd.DataFrame) -> pd.Series | None:
-    """What to use, if anything: a pair before all models, a plain average before what has to be fitted."""
+def chosen_together(material: Material, table: pd.DataFrame) -> pd.Series | None:
+    """What to use, if anything: a pair before all models, a plain average before what has to be fitted.
+
+    Args:
+        material: Of the study, for the measure that leads it.
+        table: The chapter's.
+    """
+    leading = _leading(material, table)
     shown = leading[leading["better"]]
     if shown.empty:
         return None
@@ -197,7 +202,7 @@ def _advice(row: pd.Series, names: list[str]) -> str:
     who = "both" if len(names) == 2 else "all of"
     cost = f"Where {row['ms']:.2g} ms an image in place of {row['single_ms']:.2g} are no burden, use"
     start = cost if row["ms"] > 0 else "Better still, use"
-    means = " " + MEANS.get(row["measure"], f"by {row['measure'].replace('_', ' ')}")
+    means = f" {means_of(row['measure'])}"
     if row["method"] != "average" and row["measure"] in WITHOUT_EXAMPLES:
         means = ""  # what is fitted has seen examples
     return (

@@ -15,6 +15,7 @@ from visavis.study.chapters.few_shot import few_shot
 from visavis.study.chapters.out_of_distribution import out_of_distribution
 from visavis.study.chapters.prompts import prompts
 from visavis.study.chapters.quality import quality
+from visavis.study.chapters.recommend import recommend
 from visavis.study.chapters.selective import selective
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ CHAPTERS: dict[str, WriteChapter] = {
     "selective": selective,
     "out_of_distribution": out_of_distribution,
     "quality": quality,
+    "recommend": recommend,  # the last: it reads the others
 }
 
 
