@@ -231,6 +231,19 @@ class TestSquare:
         text = verdict(pd.concat([self.study(table), blurred]))
         assert re.search(r"Under blur:3, RN names 70\.0% \[.*more than resnet\.", text)
 
+    def test_of_many_views_the_worst_fall_and_the_widest_gap_are_told(self, table):
+        def shown(view: str, resnet: int, vit: int) -> pd.DataFrame:
+            return table({"resnet": ranks(resnet, 400), "vit": ranks(vit, 400)}).assign(view=view)
+
+        mild = [shown("clean", 320, 300), shown("dark", 310, 290), shown("noise", 200, 60)]
+        text = verdict(pd.concat([*mild, shown("blur", 80, 70)]))
+        assert "Under" not in text
+        assert re.search(r"Of 3 changed views, blur costs most: resnet falls from 80\.0% \[.*\] to 20\.0% \[", text)
+        assert re.search(r"differ most under noise: resnet has 35\.0 points \[.*\] more right than vit\.", text)
+        alike = verdict(pd.concat([shown(view, 200, 200) for view in ("clean", "dark", "noise", "blur")]))
+        assert "Under none of the 3 changed views do these images separate the models." in alike
+        assert "falls" not in alike
+
 
 @pytest.mark.parametrize(
     ("cover", "chosen"),

@@ -22,6 +22,7 @@ from visavis.study.wording import listed, p_in_words, percent, points, points_wi
 # of what a model sees, and the last two suit one kind of model alone.
 PREFERENCE = (NAMING, "linear_probe", "knn", "zero_shot", "classifier")
 PARAGRAPH = "\n\n"
+MANY_VIEWS = 3  # changed ones, which have one sentence in place of one each
 WITH_EXAMPLES = ("linear_probe", "knn")
 WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier")
 MEANS = {
@@ -69,10 +70,9 @@ def write_verdict(
         *_other_means(standings, measure),
         *_effects(effects[effects["view"] == view], measure),
     ]
-    for other in views:
-        shown = read_standings(accuracies, pairs, other) if other != view else {}
-        if measure in shown:
-            further.append(f"Under {other}, {_clause(shown[measure])}.")
+    shown = {name: read_standings(accuracies, pairs, name) for name in views if name != view}
+    changed = {name: standings[measure] for name, standings in shown.items() if measure in standings}
+    further += _under_views(standings[measure], changed)
     further += [*_without_text(standings, models), *chapters]
     return PARAGRAPH.join(" ".join(sentences) for sentences in (matters, further) if sentences)
 
@@ -230,6 +230,43 @@ def _effect(row: pd.Series, positive: str, negative: str) -> str:
         return negative.format(points_with_interval(-row["difference"], -row["high"], -row["low"]))
     shown = points_with_interval(row["difference"], row["low"], row["high"])
     return f"it is open whether {positive.format('').replace('  ', ' ')} ({shown})"
+
+
+def _under_views(clean: Standing, changed: Mapping[str, Standing]) -> list[str]:
+    """What changed images do: a sentence a view where they are few; of many, what costs most and what parts most."""
+    if len(changed) < MANY_VIEWS:
+        return [f"Under {view}, {_clause(standing)}." for view, standing in changed.items()]
+    return [*_worst_fall(clean, changed), *_widest_gap(changed)]
+
+
+def _worst_fall(clean: Standing, changed: Mapping[str, Standing]) -> list[str]:
+    before = dict(clean.rows["value"])
+    falls = {
+        (view, str(name)): float(before[name] - value)
+        for view, standing in changed.items()
+        for name, value in standing.rows["value"].items()
+        if name in before
+    }
+    view, name = max(falls, key=lambda cell: falls[cell], default=("", ""))
+    if falls.get((view, name), 0) <= 0:
+        return []
+    fall = f"{name} falls from {_share(clean.rows.loc[name])} to {_share(changed[view].rows.loc[name])}"
+    return [f"Of {len(changed)} changed views, {view} costs most: {fall}."]
+
+
+def _widest_gap(changed: Mapping[str, Standing]) -> list[str]:
+    """Of the leads that a test shows the largest."""
+    gaps = {
+        (view, name): lead
+        for view, standing in changed.items()
+        for name, lead in standing.leads.items()
+        if lead.separable
+    }
+    if not gaps:
+        return [f"Under none of the {len(changed)} changed views do these images separate the models."]
+    view, last = max(gaps, key=lambda cell: gaps[cell].difference)
+    best, gap = changed[view].best, _margin(gaps[view, last])
+    return [f"The models differ most under {view}: {best} has {gap} more right than {last}."]
 
 
 def _without_text(standings: Mapping[str, Standing], models: Sequence[Mapping[str, Any]]) -> list[str]:

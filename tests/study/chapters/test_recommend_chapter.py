@@ -14,9 +14,7 @@ from visavis.study.chapters.ensemble import ensemble
 from visavis.study.chapters.recommend import recommend
 
 TRUTH = np.arange(400) % 5
-GOOD, FAIR, POOR = (
-    draw_probabilities(TRUTH, 5, skill=skill, seed=seed) for seed, skill in enumerate((3.0, 2.9, 1.0))
-)
+GOOD, FAIR, POOR = (draw_probabilities(TRUTH, 5, skill=skill, seed=seed) for seed, skill in enumerate((3.0, 2.9, 1.0)))
 
 
 def lines(material) -> pd.DataFrame:

@@ -6,7 +6,7 @@ Nothing is measured here: the lines follow from the accuracies, the paired tests
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import nan
 
 import numpy as np
@@ -106,7 +106,8 @@ def _of_standing(situation: str, standing: Standing, source: str = "pairs", more
     elif standing.rivals:
         first = standing.rivals[0]
         told = what_would_tell(standing.leads.get(first), " the first two" if len(standing.rivals) > 1 else "")
-        certainty, evidence = "open", f"These {int(row['n']):,} images do not tell {best} from {_few(standing.rivals)}: {told}."
+        certainty = "open"
+        evidence = f"These {int(row['n']):,} images do not tell {best} from {_few(standing.rivals)}: {told}."
     else:
         second = str(standing.rows.index[1])
         lead = standing.leads[second]
@@ -170,31 +171,28 @@ def _under_change(material: Material, measure: str) -> Line:
 def _by_contrasts(
     material: Material, models: list[str], right: np.ndarray, strata: np.ndarray, where: str, measure: str
 ) -> Line:
+    """Of right answers, [images, models], the best model: shown where its lead over each other one leaves out 0."""
     asked = ~np.isnan(right).any(axis=1)
     right, strata = right[asked], np.unique(strata[asked], return_inverse=True)[1]
     order = np.argsort(-right.mean(axis=0), kind="stable")
     best, others = models[order[0]], [models[place] for place in order[1:]]
-    seed = material.plan.seed
-    own = right[:, [order[0]]]
-    low, high = np.quantile(
-        resampled_means(own, np.ones_like(own), strata, Resampling(seed=seed)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    )
+    own, seed = right[:, [order[0]]], material.plan.seed
+    means = resampled_means(own, np.ones_like(own), strata, Resampling(seed=seed))
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     line = Line(
         situation="change", certainty="alone", evidence=f"There is no other model to compare it with {where}.",
         measure=measure, value=own.mean(), low=low, high=high, n=len(own), source="predictions", choice=best,
     )  # fmt: skip
     if not others:
         return line
-    level = 1 - (1 - LEVEL) / len(others)
-    gaps = own - right[:, order[1:]]  # [images, others]
-    found = estimate_contrasts(gaps, strata, np.ones(len(others)), Resampling(level=level, seed=seed))
+    resampling = Resampling(level=1 - (1 - LEVEL) / len(others), seed=seed)
+    found = estimate_contrasts(own - right[:, order[1:]], strata, np.ones(len(others)), resampling)
     rivals = [name for name, end in zip(others, found.low, strict=True) if end <= 0]
-    gap = points_with_interval(found.value[0], found.low[0], found.high[0])
-    told = {"certainty": "shown", "evidence": f"{gap} more than {others[0]}, {where}."}
     if rivals:
-        told = {"certainty": "open", "choice": "", "rivals": JOINED.join([best, *rivals])}
-        told["evidence"] = f"No test tells {best} from {_few(rivals)} {where}."
-    return Line(**{**asdict(line), **told})
+        evidence = f"No test tells {best} from {_few(rivals)} {where}."
+        return replace(line, certainty="open", choice="", rivals=JOINED.join([best, *rivals]), evidence=evidence)
+    gap = points_with_interval(found.value[0], found.low[0], found.high[0])
+    return replace(line, certainty="shown", evidence=f"{gap} more than {others[0]}, {where}.")
 
 
 def _together(material: Material) -> Line:
@@ -222,7 +220,7 @@ def _for_speed(results: pd.DataFrame) -> Line:
         return line
     slower = timed[timed["model"] != line.choice].sort_values("value").iloc[-1]
     gain = f"{line.value / slower['value']:.2g} times as fast as {slower['model']}"
-    return Line(**{**asdict(line), "evidence": f"{gain}; its slowest timing beats all others’ fastest."})
+    return replace(line, evidence=f"{gain}; its slowest timing beats all others’ fastest.")
 
 
 def _for_size(results: pd.DataFrame) -> Line:
