@@ -82,7 +82,9 @@ def test_the_printed_table_holds_the_accuracies(study_folder):
 
 
 def test_progress_to_a_pipe_is_plain_lines(study_folder):
-    lines = (study_folder.parent / "err.txt").read_text("utf-8").splitlines()
+    reading, estimate, *lines = (study_folder.parent / "err.txt").read_text("utf-8").splitlines()
+    assert reading.startswith("reading images: ")
+    assert re.fullmatch(r"Encoding takes about \d+ s: 288 images, .*", estimate)  # 4 models x (24 + 2 views x 24)
     assert len(lines) > 10
     for line in lines:
         assert re.fullmatch(r"[^\x00-\x1f]+: (\d+)/\1", line), line  # each stage once, when it is done
@@ -308,9 +310,10 @@ def test_a_full_disk_loses_nothing(visavis, models, messy, study_folder, tmp_pat
 def test_after_a_full_disk_the_same_command_works(visavis, models, photos, tmp_path):
     arguments = ["compare", models.clip_vit, "--data", photos, "--out", tmp_path / "out"]
     visavis(*arguments, before=limit_files_to(1500)).failed(1)
-    assert bytes_of(tmp_path / "out") == {}
+    assert set(bytes_of(tmp_path / "out")) <= {Path(".unfinished", "arguments.json")}
     (tmp_path / "out" / "tables").mkdir(exist_ok=True)  # where it got a little further
     assert visavis(*arguments).code == 0
+    assert not (tmp_path / "out" / ".unfinished").exists()
 
 
 def test_a_full_disk_keeps_the_old_report(visavis, study_folder, tmp_path):
@@ -327,28 +330,79 @@ def test_a_damaged_study_says_so(call, study_folder, tmp_path, name):
     assert (code, "is damaged" in message) == (1, True)
 
 
-def test_an_interrupt_keeps_what_was_encoded(cache, models, draw, tmp_path):
+TABLES = ("predictions.parquet", "thumbnails.parquet", "pairs.csv", "effects.csv")
+TIMED = ("ensemble.csv", "recommend.csv")  # they also say how fast the models are
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(visavis, models, draw, tmp_path_factory) -> tuple[list[object], Path]:
+    """The arguments of a study, but for --out, and the folder of one that ran through, with a cache of its own."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
     for name, colour in {"a": (9, 99, 199), "b": (199, 99, 9)}.items():
-        draw(tmp_path / "data" / name, colour, 40, seed=7)  # pictures of its own, so nothing of them is cached yet
-    command = [COMMAND, "compare", *models, "--data", tmp_path / "data", "--out", tmp_path / "out"]
+        draw(folder / "data" / name, colour, 20, seed=7)
+    arguments = ["compare", models.clip_resnet, models.resnet, "--data", folder / "data"]
+    called = visavis(*arguments, "--out", folder / "out", environment={"VISAVIS_CACHE": str(folder / "cache")})
+    assert called.code == 0, called.err
+    return arguments, folder / "out"
+
+
+@pytest.mark.parametrize(
+    ("stop", "at", "goes_on"),
+    [
+        (signal.SIGINT, "test images, clean", "the same command"),  # the training images before them are kept
+        (signal.SIGKILL, "chapter 1 of", "--resume"),
+    ],
+)
+def test_a_stopped_study_goes_on_to_the_same_bytes(uninterrupted, tmp_path, stop, at, goes_on):
+    arguments, whole = uninterrupted
+    command = [COMMAND, *map(str, arguments), "--out", tmp_path / "out"]
     environment = {**os.environ, "VISAVIS_CACHE": str(tmp_path / "cache")}
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8"
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if "test images, clean" in line:  # the training images before them are encoded and kept
-            process.send_signal(signal.SIGINT)
+        if at in line:
+            process.send_signal(stop)
             break
     with process.stderr:
         rest = process.stderr.read()
-    assert process.wait(timeout=120) == 130
-    assert rest.splitlines()[-1] == "visavis: Stopped. What was encoded is kept; the same command goes on from there."
+    assert process.wait(timeout=120) == (130 if stop == signal.SIGINT else -stop)
+    if stop == signal.SIGINT:
+        said = "visavis: Stopped. What was encoded is kept; the same command goes on from there."
+        assert rest.splitlines()[-1] == said
     assert "Traceback" not in rest
     assert not (tmp_path / "out" / "study.json").exists()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.float32")}
     assert kept
+    if goes_on == "--resume":
+        command = [COMMAND, "compare", "--resume", "--out", tmp_path / "out"]
     again = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # read, not made again
-    assert len(list((tmp_path / "cache").rglob("*.float32"))) == 2 * len(models)
+    names = [*TABLES, *(f"tables/{path.name}" for path in (whole / "tables").iterdir() if path.name not in TIMED)]
+    assert len(names) > 10
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == (whole / name).read_bytes(), name
+    assert not (tmp_path / "out" / ".unfinished").exists()
+
+
+def test_resume_needs_something_to_go_on_with(call, tmp_path):
+    code, message = call("compare", "--resume", "--out", tmp_path / "nothing")
+    assert (code, "holds no study that was begun" in message) == (2, True)
+
+
+def test_a_quick_look_takes_less_and_says_so(visavis, models, photos, tmp_path):
+    arguments = ["compare", models.clip_resnet, models.clip_vit, "--data", photos, "--out", tmp_path / "out"]
+    called = visavis(*arguments, "--quick")
+    assert called.code == 0, called.err
+    protocol = json.loads((tmp_path / "out" / "study.json").read_text("utf-8"))
+    assert protocol["command"].endswith(" --quick")
+    assert set(protocol["chapters"]) == {"agreement", "recommend"}
+    assert set(load_study(tmp_path / "out").predictions["measure"]) == {"zero_shot", "knn"}
+    assert "holds another study" in visavis(*arguments).failed(2)  # a whole one never takes its place
+
+
+def test_quick_and_thorough_exclude_each_other(call, tmp_path):
+    code, message = call("compare", "RN-mini.emoji", "--data", tmp_path, "--quick", "--thorough")
+    assert (code, "exclude each other" in message) == (2, True)

@@ -31,8 +31,8 @@ def test_public_names():
         ("inspect", "model, image_size=None"),
         (
             "compare",
-            "models, data, out=None, *, views=('clean',), templates=None, measures=(), others=None, exclude=(), "
-            "test_fraction=0.5, seed=0, progress=…",
+            "models, data, out=None, *, views=(), templates=None, measures=(), others=None, exclude=(), "
+            "test_fraction=0.5, seed=0, effort='usual', progress=…, tell=…",
         ),
         ("Encoder.encode_images", "self, images, batch_size=32, normalize=False"),
         ("Encoder.encode_texts", "self, texts, batch_size=256, normalize=False"),
@@ -116,9 +116,12 @@ def test_commands_and_options():
             "--measures",
             "--others",
             "--out",
+            "--quick",
+            "--resume",
             "--seed",
             "--template",
             "--test-fraction",
+            "--thorough",
             "--view",
         ],
         "embed": ["--data", "--decode", "--float16", "--model", "--out", "--ray", "--view"],

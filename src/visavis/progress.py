@@ -33,7 +33,9 @@ def show_progress(console: Console) -> Iterator[ShowProgress]:
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage.replace("[", r"\["), total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+            bars.update(tasks[stage], completed=done, total=total, visible=done < total)
+            if done >= total:  # a line stays in place of the bar: a study has more stages than a terminal has lines
+                console.print(_line(stage, done, total), markup=False, highlight=False, soft_wrap=True)
 
         yield show
 
@@ -106,9 +108,13 @@ def _plain_lines(console: Console) -> ShowProgress:
         now = time.monotonic()
         if done >= total or now - last_line.setdefault(stage, now) > PLAIN_SECONDS:
             last_line[stage] = now
-            console.print(f"{' '.join(stage.split())}: {done}/{total}", markup=False, soft_wrap=True)
+            console.print(_line(stage, done, total), markup=False, soft_wrap=True)
 
     return show
+
+
+def _line(stage: str, done: int, total: int) -> str:
+    return f"{' '.join(stage.split())}: {done}/{total}"
 
 
 def show_training(config: TrainConfig, out: Path, threads: int | None, console: Console) -> Path:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.text import Text
 
 from visavis.cli.app import app, by_comma, err_console, out_console
+from visavis.errors import UsageError
 
 if TYPE_CHECKING:
     from visavis.study.study import Study
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @app.command
 def compare(  # noqa: PLR0913  # each is an option
     *models: str,
-    data: str,
+    data: str | None = None,
     out: Path = Path("out/study"),
     test_fraction: float = 0.5,
     template: list[str] | None = None,
@@ -26,6 +27,9 @@ def compare(  # noqa: PLR0913  # each is an option
     others: str | None = None,
     exclude: str = "",
     seed: int = 0,
+    quick: bool = False,
+    thorough: bool = False,
+    resume: bool = False,
 ) -> None:
     """Compare encoders on your images and write a report with a verdict.
 
@@ -49,33 +53,51 @@ def compare(  # noqa: PLR0913  # each is an option
         How the images are shown: clean, grayscale, silhouette, patch_shuffle:4 (shape destroyed), low_pass:8 and
         high_pass:8 (coarse or fine alone), occlusion:50, mirror, rotate:15 and others; may be given several times.
     measures
-        What to take, with commas between: classifier, zero_shot, knn, linear_probe, few_shot, prompts, agreement,
-        ensemble, calibration, selective, out_of_distribution, quality; all when left out.
+        What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, few_shot,
+        prompts, agreement, ensemble, calibration, selective, out_of_distribution, quality, maps, recommend.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude
         Doubtful test images to leave out of everything, with commas between: duplicates, label_errors, outliers.
     seed
         Of the split, the folds and the bootstrap.
+    quick
+        A first look in about a minute: 150 images of each part, spread over the classes, without linear probe, and few
+        chapters. For 150 images the intervals are about 16 points wide.
+    thorough
+        All measures and chapters, and eight views: clean, grayscale, silhouette, patch_shuffle:4, low_pass:8,
+        high_pass:8, occlusion:50, rotate:15. Takes about five times as long.
+    resume
+        Go on with the study that was begun in --out, with its models, data and options. (The same command goes on too.)
     """
+    from visavis.study.unfinished import begun_with
+
+    if resume and not models and data is None:
+        arguments = begun_with(out)
+    elif data is None:
+        raise UsageError("Give --data FOLDER, or --resume and the --out of a study that was begun.")
+    elif quick and thorough:
+        raise UsageError("--quick and --thorough exclude each other. Give one of them, or none.")
+    else:
+        arguments = {
+            "models": models, "data": data, "views": view or (), "templates": template, "measures": by_comma(measures),
+            "others": others, "exclude": by_comma(exclude), "test_fraction": test_fraction, "seed": seed,
+            "effort": "quick" if quick else "thorough" if thorough else "usual",
+        }  # fmt: skip
+    _compare(arguments, out)
+
+
+def _compare(arguments: dict[str, Any], out: Path) -> None:
     from visavis.progress import show_progress
     from visavis.study.compare import compare as compare_models
 
     with show_progress(err_console) as progress:
-        study = compare_models(
-            models,
-            data,
-            out=out,
-            test_fraction=test_fraction,
-            templates=template,
-            views=view or ("clean",),
-            measures=by_comma(measures),
-            others=others,
-            exclude=by_comma(exclude),
-            seed=seed,
-            progress=progress,
-        )
+        study = compare_models(**arguments, out=out, progress=progress, tell=_tell)
     print_study(study, out / "report.html")
+
+
+def _tell(sentence: str) -> None:
+    err_console.print(Text(sentence), soft_wrap=True)
 
 
 @app.command

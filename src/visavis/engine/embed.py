@@ -46,11 +46,8 @@ def embed(
         VisavisError: The cache cannot be written, or an image can no longer be read.
     """
     parts = [np.empty((0, encoder.embed_dim), np.float32)]
-    engine = encoder.open_engine(len(samples), lambda most: _stack(encoder, samples[:: -(-len(samples) // most)], view))
-    folder = model_folder(cache, "embeddings", encoder.fingerprint, encoder.name)
-    for start in range(0, len(samples), CHUNK):
-        chunk = samples[start : start + CHUNK]
-        file = folder / f"{_key(encoder, engine, chunk, view)}.float32"
+    engine = _engine(encoder, samples, view)
+    for chunk, file in _chunks(encoder, engine, samples, view, cache):
         vectors = read_vectors(file, (len(chunk), encoder.embed_dim))
         if vectors is None:
             vectors = np.concatenate(list(_encode(encoder, engine, chunk, view, progress)))
@@ -59,6 +56,27 @@ def embed(
             progress(len(chunk))
         parts.append(vectors)
     return np.concatenate(parts)
+
+
+def count_missing(encoder: Encoder, samples: Sequence[Sample], view: View, cache: Path) -> int:
+    """How many of these samples `embed` would have to encode. Raises VisavisError as it does."""
+    chunks = _chunks(encoder, _engine(encoder, samples, view), samples, view, cache)
+    return sum(len(chunk) for chunk, file in chunks if not file.is_file())
+
+
+def _engine(encoder: Encoder, samples: Sequence[Sample], view: View) -> Engine:
+    """The engine for so much work; where it has to be chosen, it sees samples from all over."""
+    return encoder.open_engine(len(samples), lambda most: _stack(encoder, samples[:: -(-len(samples) // most)], view))
+
+
+def _chunks(
+    encoder: Encoder, engine: Engine, samples: Sequence[Sample], view: View, cache: Path
+) -> Iterator[tuple[Sequence[Sample], Path]]:
+    """The samples in parts, each with the file of the cache that holds its vectors or will."""
+    folder = model_folder(cache, "embeddings", encoder.fingerprint, encoder.name)
+    for start in range(0, len(samples), CHUNK):
+        chunk = samples[start : start + CHUNK]
+        yield chunk, folder / f"{_key(encoder, engine, chunk, view)}.float32"
 
 
 def _encode(

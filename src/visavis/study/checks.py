@@ -55,7 +55,7 @@ def claim_folder(out: Path, arguments: dict[str, Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         (out / ".write-test").touch()
         (out / ".write-test").unlink()
-        found = next((path for path in out.rglob("*") if path.is_file() and not path.name.startswith(".")), None)
+        found = next((path for path in out.rglob("*") if path.is_file() and not _is_hidden(path, out)), None)
         if found is None:
             return
         if not (out / PROTOCOL).is_file():
@@ -70,3 +70,7 @@ def claim_folder(out: Path, arguments: dict[str, Any]) -> None:
     if before != arguments:
         of = before.get("data") if isinstance(before, dict) else "unknown data"
         raise UsageError(f"{str(out)!r} holds another study, of {of}. Choose another --out, or delete that folder.")
+
+
+def _is_hidden(path: Path, below: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(below).parts)

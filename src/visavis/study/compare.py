@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,10 +14,10 @@ import pandas as pd
 from visavis.data.prompts import read_prompts
 from visavis.data.read import read_dataset, require_classes
 from visavis.data.splits import describe_split, only_labelled, split
-from visavis.data.views import parse_view
+from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
 from visavis.engine.embed import embed
-from visavis.engine.encoder import DEFAULT_TEMPLATES, load
+from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder, load
 from visavis.errors import UsageError
 from visavis.progress import ShowProgress
 from visavis.study.bootstrap import DRAWS, LEVEL
@@ -27,6 +27,8 @@ from visavis.study.chapters.write import write_chapters
 from visavis.study.checks import check_kinds, check_lists, claim_folder
 from visavis.study.cost import measure_costs
 from visavis.study.effects import factorial_effects
+from visavis.study.effort import effort_of, thin_out
+from visavis.study.estimate import estimate
 from visavis.study.gallery import gallery
 from visavis.study.leave_out import leave_out
 from visavis.study.measures import MEASURES
@@ -36,6 +38,7 @@ from visavis.study.protocol import describe_machine, describe_model, describe_pa
 from visavis.study.run import Findings, run_measures
 from visavis.study.study import Study
 from visavis.study.summary import summarize, with_naming
+from visavis.study.unfinished import Unfinished
 from visavis.study.verdict import write_verdict
 
 
@@ -44,14 +47,16 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     data: str | Path,
     out: str | Path | None = None,
     *,
-    views: Sequence[str] = ("clean",),
+    views: Sequence[str] = (),
     templates: Sequence[str] | None = None,
     measures: Sequence[str] = (),
     others: str | Path | None = None,
     exclude: Sequence[str] = (),
     test_fraction: float = 0.5,
     seed: int = 0,
+    effort: str = "usual",
     progress: ShowProgress = lambda stage, done, total: None,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> Study:
     """Puts models face to face on one data set, with paired statistics.
 
@@ -59,15 +64,17 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         models: Names from `list_models()`, or files that `visavis train` wrote.
         data: A folder with one folder a class, a CSV or Parquet table, or an embedded data set's name.
         out: Folder to write the study to; None keeps it in memory.
-        views: How the test images are shown; see `visavis.data.views`.
+        views: How the test images are shown, see `visavis.data.views`; what the effort asks for when empty.
         templates: Prompts with {} for a class name, names of `PROMPT_SETS`, or files; the data's own, or CLIP's usual
             one, when None.
-        measures: Which measures and chapters are taken; all when empty. See `MEASURES` and `CHAPTERS`.
+        measures: Which measures and chapters are taken, see `MEASURES` and `CHAPTERS`; the effort's when empty.
         others: Images of another kind, read as `data` are, which a model should notice; None for none.
         exclude: Kinds of doubtful test images to leave out of everything: "duplicates", "label_errors", "outliers".
         test_fraction: Share of each class that is tested, where the data do not say so themselves.
         seed: Of the split, the folds and the bootstrap.
+        effort: "quick" for a first look, "usual", or "thorough": see `EFFORTS`.
         progress: Called with stage, done and total.
+        tell: Called with an estimate of how long it takes, in a sentence, before the encoding starts.
 
     Returns:
         The study; written to `out` with its report where `out` is given.
@@ -77,41 +84,67 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         VisavisError: No image could be read, or the disk is full.
     """
     started = time.monotonic()
+    wanted = effort_of(effort)
+    views = views or wanted.views
+    measures = measures or wanted.measures
     check_lists(models, views, templates, measures)
     check_kinds(exclude)
     arguments = {
         "models": list(models), "data": str(data), "views": list(views), "templates": list(templates or ()),
         "measures": list(measures), "others": None if others is None else str(others), "exclude": list(exclude),
-        "test_fraction": test_fraction, "seed": seed,
+        "test_fraction": test_fraction, "seed": seed, "effort": effort,
     }  # fmt: skip
     prompts = read_prompts(templates or ())
     chosen_views = tuple(parse_view(name) for name in views)
     encoders = tuple(load(name) for name in models)
+    unfinished = Unfinished(None if out is None else Path(out))
     if out is not None:
         claim_folder(Path(out), arguments)
-    read = read_dataset(data, progress=lambda done, total: progress("reading images", done, total))
-    strange = () if others is None else read_dataset(others).samples
-    parted = split(read, test_fraction=test_fraction, seed=seed)
-    require_classes(parted)
-    parted = only_labelled(parted)
-    plan = Plan(
-        encoders=encoders,
-        dataset=parted,
-        classes=parted.classes,
-        views=chosen_views,
-        templates=prompts or parted.templates or DEFAULT_TEMPLATES,
-        seed=seed,
-        measures=tuple(measures),
-        others=strange,
-    )
-    findings = run_measures(plan, progress)
-    costs = measure_costs(encoders, plan.part("test"), progress)
-    split_words = describe_split(read, parted, seed=seed)
+        unfinished.begin(arguments)
+    plan, split_words = _read_plan(arguments, encoders, chosen_views, prompts, progress)
+    tell(estimate(plan, default_cache()).in_words())
+    findings = run_measures(plan, unfinished, progress)
+    costs = measure_costs(encoders, plan.part("test")[: wanted.timed], progress)
     run = {"arguments": arguments, "split": split_words, "started": started}
     study = conclude(plan, findings, costs, run, progress)
     if out is not None:
         study.save(Path(out))
+        unfinished.end()
     return study
+
+
+def _read_plan(
+    arguments: dict[str, Any],
+    encoders: tuple[Encoder, ...],
+    views: tuple[View, ...],
+    prompts: tuple[str, ...],
+    progress: ShowProgress,
+) -> tuple[Plan, str]:
+    """The images in their parts, and in words how they were parted."""
+    seed, others, most = arguments["seed"], arguments["others"], effort_of(arguments["effort"]).images
+    read = read_dataset(arguments["data"], progress=lambda done, total: progress("reading images", done, total))
+    strange = () if others is None else read_dataset(others).samples
+    parted = split(read, test_fraction=arguments["test_fraction"], seed=seed)
+    require_classes(parted)
+    whole = only_labelled(parted)
+    used = whole if most is None else thin_out(whole, most, seed)
+    said = describe_split(read, used, seed=seed)
+    if len(used.samples) < len(whole.samples):
+        said += (
+            f" For a quick look these are {len(used.samples):,} of {len(whole.samples):,} images; what learns from "
+            "examples knows their classes alone."
+        )
+    plan = Plan(
+        encoders=encoders,
+        dataset=used,
+        classes=whole.classes,
+        views=views,
+        templates=prompts or whole.templates or DEFAULT_TEMPLATES,
+        seed=seed,
+        measures=tuple(arguments["measures"]),
+        others=strange,
+    )
+    return plan, said
 
 
 def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str, Any], progress: ShowProgress) -> Study:
@@ -195,4 +228,5 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
     parts += ["--exclude", ",".join(arguments["exclude"])] if arguments["exclude"] else []
     parts += ["--test-fraction", str(arguments["test_fraction"]), "--seed", str(arguments["seed"])]
+    parts += [] if arguments["effort"] == "usual" else [f"--{arguments['effort']}"]
     return shlex.join(parts)

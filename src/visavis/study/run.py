@@ -17,6 +17,7 @@ from visavis.evaluate.scores import NotMeasurable, predictions_from_scores
 from visavis.progress import ShowProgress
 from visavis.study.measures import MEASURES, Evidence
 from visavis.study.plan import Plan
+from visavis.study.unfinished import Unfinished
 
 
 @dataclass
@@ -29,8 +30,8 @@ class Findings:
     chosen: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def run_measures(plan: Plan, progress: ShowProgress) -> Findings:
-    """Every measure of every model under every view: one row a decision."""
+def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> Findings:
+    """Every measure of every model under every view: one row a decision. What took long is kept in `unfinished`."""
     findings = Findings()
     train, test = plan.part("train"), plan.part("test")
     test_labels = tuple(str(sample.label) for sample in test)
@@ -49,7 +50,7 @@ def run_measures(plan: Plan, progress: ShowProgress) -> Findings:
             )
             wanted = [measure for measure in MEASURES if plan.wants(measure)]
             for done, measure in enumerate(wanted, start=1):
-                scores = _take(measure, evidence, view, test, test_labels, findings)
+                scores = _take(measure, evidence, view, test, test_labels, unfinished, findings)
                 if scores is not None and view == plan.views[0]:
                     findings.probabilities[measure, encoder.name] = scores
                 progress(f"measures of {encoder.name}, {view.name}", done, len(wanted))
@@ -62,12 +63,13 @@ def _take(
     view: View,
     test: tuple[Sample, ...],
     labels: tuple[str, ...],
+    unfinished: Unfinished,
     findings: Findings,
 ) -> np.ndarray | None:
     """Gathers one measure's decisions, or the reason why there are none; returns its probabilities."""
     model = evidence.encoder.name
     try:
-        scores = MEASURES[measure](evidence)
+        scores = unfinished.take(measure, evidence)
         decisions = predictions_from_scores(scores.probabilities, evidence.classes, labels)
     except NotMeasurable as reason:
         cell = {"model": model, "measure": measure, "reason": str(reason)}

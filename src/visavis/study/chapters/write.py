@@ -67,10 +67,12 @@ def write_chapters(material: Material) -> Written:
     chapters: dict[str, Chapter] = dict(material.earlier)
     missing: dict[str, str] = {}
     wanted = [name for name in CHAPTERS if material.plan.wants(name) and name not in chapters]
-    for done, name in enumerate(wanted, start=1):
+    for number, name in enumerate(wanted, start=1):
+        stage = f"chapter {number} of {len(wanted)}, {name.replace('_', ' ')}"
+        material.progress(stage, 0, 1)
         try:
             chapters[name] = CHAPTERS[name](replace(material, earlier=dict(chapters)))
         except NotMeasurable as reason:
             missing[name] = str(reason)
-        material.progress("chapters", done, len(wanted))
+        material.progress(stage, 1, 1)
     return Written(chapters=chapters, missing=missing)
