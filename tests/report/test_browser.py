@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from visavis.report.page import ReportTables, write_report
 
@@ -157,7 +159,8 @@ def test_pictures_decode(visit: Callable[..., Any]) -> None:
 def test_page_is_readable_without_script(visit: Callable[..., Any]) -> None:
     page = visit(java_script_enabled=False)
     assert page.locator("#filter").is_hidden()
-    assert page.locator("#copy").is_hidden()
+    assert page.locator(".copy").first.is_hidden()
+    assert page.locator("#scheme").is_hidden()
     for section in ("accuracy", "pictures", "results", "cost", "classes", "skipped", "protocol"):
         assert page.locator(f"#{section} h2").is_visible()
     page.locator("#classes summary").first.click()
@@ -169,6 +172,48 @@ def test_keyboard_reaches_the_skip_link_first_and_the_tables(visit: Callable[...
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     assert page.evaluate("[...document.querySelectorAll('.scroll')].every((box) => box.tabIndex === 0)")
+
+
+def test_the_readers_own_scheme_beats_the_systems(visit: Callable[..., Any]) -> None:
+    for system, own in (("light", "dark"), ("dark", "light")):
+        page = visit(color_scheme=system)
+        ground = "getComputedStyle(document.body).backgroundColor"
+        before, button = page.evaluate(ground), page.locator("#scheme")
+        assert button.inner_text().lower() == own
+        button.click()
+        assert page.evaluate(ground) != before
+        assert min(page.evaluate(CONTRAST, [".aside, figcaption, .note, .ends", "color"])) > 4.5
+        assert button.inner_text().lower() == system
+        page.emulate_media(media="print")
+        assert page.evaluate(ground) == "rgb(255, 255, 255)"
+        page.emulate_media(media="screen")
+        button.click()
+        assert page.evaluate(ground) == before
+
+
+def test_every_figure_is_saved_as_svg_and_png(visit: Callable[..., Any], tmp_path: Path) -> None:
+    page = visit(viewport={"width": 1200, "height": 800})
+    figures = page.locator("figure:has(> .save)")
+    assert figures.count() == page.locator("figure").count() >= 3
+    for number in range(figures.count()):
+        figure = figures.nth(number)
+        saved = {}
+        for kind in ("SVG", "PNG"):
+            with page.expect_download() as download:
+                figure.locator(".save button", has_text=kind).click()
+            saved[kind] = tmp_path / f"{number}-{download.value.suggested_filename}"
+            download.value.save_as(saved[kind])
+        root = ElementTree.parse(saved["SVG"]).getroot()
+        written = "".join("".join(root.itertext()).split())
+        shown = figure.evaluate("e => [...e.querySelectorAll('h3, figcaption')].map((part) => part.textContent)")
+        for part in shown:
+            assert "".join(part.split()) in written
+        marks = figure.locator(".dot").count()
+        assert len([e for e in root.iter() if e.get("href", "").startswith("#mark-")]) >= marks > 0
+        assert "var(--" not in saved["SVG"].read_text("utf-8").split("<defs")[0]
+        with Image.open(saved["PNG"]) as picture:
+            assert picture.size == (2 * int(root.get("width")), 2 * int(root.get("height")))
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
 
 
 def test_print_unfolds_and_fits_the_paper(visit: Callable[..., Any]) -> None:

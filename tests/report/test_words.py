@@ -88,8 +88,9 @@ def test_names_in_sentences_stay_whole() -> None:
 
 
 def test_verdict_splits_after_its_first_sentence() -> None:
-    assert split_verdict("Use a.b: 53.2% right. It is fast. Yes.") == ("Use a.b: 53.2% right.", "It is fast. Yes.")
-    assert split_verdict("Only one\nline") == ("Only one\nline", "")
+    assert split_verdict("Use a.b: 53.2% right. It is fast. Yes.") == ("Use a.b: 53.2% right.", ["It is fast. Yes."])
+    assert split_verdict("Use a. It is fast.\n\nMore. Yes.") == ("Use a.", ["It is fast.", "More. Yes."])
+    assert split_verdict("Only one\nline") == ("Only one\nline", [])
 
 
 def test_settings_that_all_models_share_are_said_once() -> None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from visavis.errors import VisavisError
 from visavis.report import figures, findings, words
 from visavis.report.chapters.draw import draw_chapters
+from visavis.report.contents import contents_of
 from visavis.report.frame import environment, frame
 from visavis.report.pictures import disagreements
 from visavis.report.protocol import facts, how_measured, model_columns
+from visavis.report.references import references
 from visavis.report.tables import (
     LONGEST_TABLE,
     ResultGroup,
@@ -76,7 +78,8 @@ def render(tables: ReportTables) -> str:
     }
     templates.globals.update(formats, difference_mark=figures.difference_mark)
     return templates.get_template("page.html").render(
-        **frame(templates, "script.js"),
+        **frame(templates, "script.js", "figures.js"),
+        works=references(templates, _taken(tables)),
         marks=figures.MARKS,
         models=list(numbers),
         **_contents(tables, list(numbers)),
@@ -126,7 +129,7 @@ def _contents(tables: ReportTables, models: list[str]) -> dict[str, Any]:
         "chance": 1 / n_classes if n_classes else None,
         "level": f"{100 * protocol.get('bootstrap', {}).get('level', 0.95):g}%",
         "how": words.HOW,
-        "chapters": [chapter for chapter in chapters if chapter.name != FIRST],
+        "contents": contents_of([chapter for chapter in chapters if chapter.name != FIRST]),
         "recommended": next((chapter for chapter in chapters if chapter.name == FIRST and not chapter.missing), None),
         **_opening(protocol),
         **_accuracy(tables, groups, first),
@@ -135,6 +138,13 @@ def _contents(tables: ReportTables, models: list[str]) -> dict[str, Any]:
         **_classes(tables.predictions, first),
         **_closing(protocol, groups),
     }
+
+
+def _taken(tables: ReportTables) -> list[str]:
+    """Measures, written chapters and architectures: what references are looked up for."""
+    chapters = [name for name, entry in tables.protocol.get("chapters", {}).items() if "missing" not in entry]
+    kinds = [str(model.get("architecture", "")) for model in tables.protocol.get("models", ())]
+    return [*tables.results["measure"].unique(), *chapters, *kinds]
 
 
 def _opening(protocol: Mapping[str, Any]) -> dict[str, Any]:

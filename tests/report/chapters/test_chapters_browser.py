@@ -33,10 +33,33 @@ def test_nothing_is_wider_than_the_page(browser, file, width):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(file.as_uri())
+    page.locator("#unfold").click()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     for name in (*AGREEMENT, *CONFIDENCE, "quality"):
         box = page.locator(f"#{name}").bounding_box()
         assert box["height"] > 100
         assert box["x"] + box["width"] <= width + 1
     assert errors == []
+    page.close()
+
+
+def test_a_chapter_is_its_headline_until_it_is_wanted(browser, file):
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(file.as_uri())
+    table = page.locator("#calibration table").first
+    assert page.locator("#calibration h3").is_visible()
+    assert not table.is_visible()
+    page.locator("nav a", has_text="Calibration").click()
+    assert table.is_visible()
+    page.locator("#calibration summary").first.click()
+    assert not table.is_visible()
+    page.locator("nav a", has_text="Calibration").click()  # the address is the same as before
+    assert table.is_visible()
+    page.goto(f"{file.as_uri()}#selective")
+    page.reload()
+    assert page.locator("#selective table").first.is_visible()
+    page.locator("#unfold").click()
+    assert page.evaluate("[...document.querySelectorAll('details.chapter')].every((one) => one.open)")
+    page.locator("#unfold").click()
+    assert not page.evaluate("[...document.querySelectorAll('details.chapter')].some((one) => one.open)")
     page.close()

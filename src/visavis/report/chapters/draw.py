@@ -41,6 +41,7 @@ class DrawnChapter:
         title: In the margin and in the list of sections.
         headline: What it found, in a sentence.
         missing: Why there is no such chapter, or "".
+        tables: Names of the tables that it rests on.
         contents: What its template shows.
     """
 
@@ -48,6 +49,7 @@ class DrawnChapter:
     title: str
     headline: str
     missing: str
+    tables: tuple[str, ...]
     contents: dict[str, Any]
 
 
@@ -61,6 +63,14 @@ def draw_chapters(tables: ReportTables) -> list[DrawnChapter]:
             continue
         missing = str(entry.get("missing", ""))
         shown = {} if missing else contents(tables)
-        headline = str(entry.get("headline", ""))
-        drawn.append(DrawnChapter(name=name, title=title, headline=headline, missing=missing, contents=shown))
+        drawn.append(
+            DrawnChapter(
+                name=name,
+                title=title,
+                headline=str(entry.get("headline", "")),
+                missing=missing,
+                tables=tuple(entry.get("tables", ())),
+                contents=shown,
+            )
+        )
     return drawn

@@ -56,18 +56,60 @@ if (filter) {
   });
 }
 
-// The command copies where the browser lets a page do so.
-const copy = document.getElementById("copy");
-if (copy && navigator.clipboard) {
-  copy.hidden = false;
+// What stands in a box with a copy button can be copied, where the browser lets a page do so.
+for (const copy of document.querySelectorAll(".command .copy")) {
+  copy.hidden = !navigator.clipboard;
   copy.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(document.getElementById("command").textContent);
+      await navigator.clipboard.writeText(copy.parentElement.querySelector("code").textContent);
       copy.textContent = "Copied";
     } catch {
       copy.textContent = "Select it and copy";
     }
   });
+}
+
+// A link to a chapter unfolds it, and so does the page's own address.
+const chapters = [...document.querySelectorAll("details.chapter")];
+function unfoldTarget() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const chapter = target && (target.querySelector("details.chapter") || target.closest("details.chapter"));
+  if (chapter && !chapter.open) {
+    chapter.open = true;
+    target.scrollIntoView();
+  }
+}
+addEventListener("hashchange", unfoldTarget);
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#"]');
+  if (link && link.hash === location.hash) unfoldTarget(); // the address stays, so nothing else is told
+});
+unfoldTarget();
+
+const unfold = document.getElementById("unfold");
+if (unfold && chapters.length) {
+  unfold.parentElement.hidden = false;
+  unfold.addEventListener("click", () => {
+    const opening = chapters.some((chapter) => !chapter.open);
+    for (const chapter of chapters) chapter.open = opening;
+    unfold.textContent = opening ? "Fold all chapters" : "Unfold all chapters";
+  });
+}
+
+// Light or dark as the system says, until the reader says otherwise.
+const scheme = document.getElementById("scheme");
+if (scheme) {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const root = document.documentElement;
+  const isDark = () => (root.style.colorScheme ? root.style.colorScheme === "dark" : system.matches);
+  const name = () => { scheme.textContent = isDark() ? "Light" : "Dark"; };
+  scheme.hidden = false;
+  scheme.addEventListener("click", () => {
+    root.style.colorScheme = isDark() ? "light" : "dark";
+    name();
+  });
+  system.addEventListener("change", name);
+  name();
 }
 
 // Print shows what is folded away.
