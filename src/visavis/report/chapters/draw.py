@@ -10,6 +10,7 @@ from visavis.report.chapters.agreement import agreement
 from visavis.report.chapters.calibration import calibration
 from visavis.report.chapters.ensemble import ensemble
 from visavis.report.chapters.few_shot import few_shot
+from visavis.report.chapters.maps import maps
 from visavis.report.chapters.out_of_distribution import out_of_distribution
 from visavis.report.chapters.prompts import prompts
 from visavis.report.chapters.quality import quality
@@ -29,6 +30,7 @@ CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "selective": ("Knowing when it is wrong", selective),
     "out_of_distribution": ("Other images", out_of_distribution),
     "quality": ("The data", quality),
+    "maps": ("Maps", maps),
 }
 
 

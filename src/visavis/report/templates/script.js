@@ -96,6 +96,14 @@ if (unfold && chapters.length) {
   });
 }
 
+// A picture and its places on all maps are shown together.
+for (const place of document.querySelectorAll("[data-picture]")) {
+  const together = place.closest("section").querySelectorAll(`[data-picture="${place.dataset.picture}"]`);
+  const light = (on) => () => together.forEach((one) => one.classList.toggle("lit", on));
+  for (const event of ["pointerenter", "focus"]) place.addEventListener(event, light(true));
+  for (const event of ["pointerleave", "blur"]) place.addEventListener(event, light(false));
+}
+
 // Light or dark as the system says, until the reader says otherwise.
 const scheme = document.getElementById("scheme");
 if (scheme) {

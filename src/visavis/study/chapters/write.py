@@ -12,6 +12,7 @@ from visavis.study.chapters.calibration import calibration
 from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
 from visavis.study.chapters.ensemble import ensemble
 from visavis.study.chapters.few_shot import few_shot
+from visavis.study.chapters.maps import maps
 from visavis.study.chapters.out_of_distribution import out_of_distribution
 from visavis.study.chapters.prompts import prompts
 from visavis.study.chapters.quality import quality
@@ -30,6 +31,7 @@ CHAPTERS: dict[str, WriteChapter] = {
     "selective": selective,
     "out_of_distribution": out_of_distribution,
     "quality": quality,
+    "maps": maps,
     "recommend": recommend,  # the last: it reads the others
 }
 
