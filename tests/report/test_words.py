@@ -83,6 +83,7 @@ def test_names_in_sentences_stay_whole() -> None:
     assert words.with_names("Use a-b, not a <b>", ["a", "a-b"]) == (
         'Use <bdi class="name">a-b</bdi>, not <bdi class="name">a</bdi> &lt;b&gt;'
     )
+    assert words.with_names("(adjusted p < 0.001), p = 1", []) == "(adjusted p\xa0&lt;\xa00.001), p\xa0=\xa01"
     long = "x" * 40
     assert words.with_names(long, [long]) == f"<bdi>{long}</bdi>"
 

@@ -59,10 +59,14 @@ def visible_lines(text: object) -> str:
 
 
 def with_names(text: object, names: Iterable[str]) -> Markup:
-    """A sentence as HTML in which models' names stay whole at the end of a line and keep their own direction."""
+    """A sentence as HTML in which models' names and p values stay whole at the end of a line.
+
+    A name keeps its own direction, too.
+    """
     shown = [visible(name) for name in names]
     pattern = "|".join(re.escape(name) for name in sorted(shown, key=len, reverse=True)) or "(?!)"
-    pieces = re.split(f"({pattern})", visible_lines(text))
+    shown_text = re.sub(r"\bp ([<=]) (?=\d)", "p\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", visible_lines(text))
+    pieces = re.split(f"({pattern})", shown_text)
     whole, loose = Markup('<bdi class="name">{}</bdi>'), Markup("<bdi>{}</bdi>")
     marked = [
         (whole if len(piece) <= LONGEST_UNBROKEN else loose).format(piece) if number % 2 else piece
