@@ -111,6 +111,17 @@ def test_a_report_is_drawn_again_without_torch(study_folder, tmp_path):
     assert drawn.read_bytes() == (study_folder / "report.html").read_bytes()
 
 
+def test_two_studies_side_by_side_without_torch(study_folder, tmp_path):
+    again = shutil.copytree(study_folder, tmp_path / "again")
+    page = tmp_path / "both.html"
+    arguments = ["report", str(study_folder), str(again), "--out", str(page)]
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], check=True)
+    assert "accuracies is shown to have changed" in page.read_text("utf-8")
+    table = pd.read_csv(page.with_suffix(".csv"))
+    assert (table["difference"] == 0).all()
+    assert (table["n"] == table["n_a"]).all()
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["train", "--help"], ["--version"]])
 def test_help_needs_no_torch(arguments):
     done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True, check=True)
@@ -159,7 +170,7 @@ def test_unknown_model(visavis, photos, tmp_path):
         (["compare", "resnet-mini.emoji", "--data", "x", "--seed", "one"], "--seed"),
         (["compre", "x"], "compare"),
         (["--frobnicate"], "--frobnicate"),
-        (["report"], "--study"),
+        (["report"], "Name the folder of one study"),
     ],
 )
 def test_unknown_options_commands_and_values(visavis, arguments, said):

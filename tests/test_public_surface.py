@@ -129,7 +129,7 @@ def test_commands_and_options():
         "classify": ["--labels", "--labels-file", "--other", "--out", "--template", "--top"],
         "cache": ["--max-size", "--prune"],
         "demo": ["--out"],
-        "report": ["--out", "--study"],
+        "report": ["--out"],
         "train": ["--out", "--recipe", "--set", "--threads"],
     }
 

@@ -112,21 +112,28 @@ def demo(out: Path = Path("out/demo")) -> None:
 
 
 @app.command
-def report(study: Path, *, out: Path | None = None) -> None:
-    """Draw the report of a saved study again, without torch.
+def report(*studies: Path, out: Path | None = None) -> None:
+    """Draw the report of a saved study again, without torch; or set two studies side by side.
 
-    Example: visavis report out/demo
+    Example: visavis report out/before out/after --out out/before-and-after.html
 
     Parameters
     ----------
-    study
-        The --out folder of a `visavis compare`.
+    studies
+        One --out folder of a `visavis compare`, or two.
     out
-        The HTML file; report.html in the study's folder when left out.
+        The HTML file. When left out, report.html in the study's folder, or out/side-by-side.html for two.
     """
     from visavis.study.study import load_study
 
-    print(load_study(study).report(out or study / "report.html"))
+    if len(studies) == 1:
+        print(load_study(studies[0]).report(out or studies[0] / "report.html"))
+    elif len(studies) == 2:
+        from visavis.study.side_by_side import write_side_by_side
+
+        print(write_side_by_side(studies, out or Path("out/side-by-side.html")))
+    else:
+        raise UsageError(f"Name the folder of one study, or of two to set side by side; {len(studies)} were given.")
 
 
 def print_study(study: Study, report_path: Path) -> None:

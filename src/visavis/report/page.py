@@ -92,11 +92,15 @@ def write_report(tables: ReportTables, path: Path) -> Path:
     Raises:
         VisavisError: The file cannot be written.
     """
-    page = render(tables).encode("utf-8")
+    return write_page(render(tables), path)
+
+
+def write_page(page: str, path: Path) -> Path:
+    """Writes a page, whole or not at all, and returns its path. Raises VisavisError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            temporary.write_bytes(page)
+            temporary.write_bytes(page.encode("utf-8"))
     except OSError as error:
         raise VisavisError(
             f"Cannot write the report to {str(path)!r}: {error.strerror or error}. Free some space or choose another "
