@@ -15,6 +15,8 @@ ALWAYS = ("efron1993", "mcnemar1947", "holm1979")  # intervals and tests
 CITED = {
     "zero_shot": ("radford2021",),
     "linear_probe": ("radford2021",),
+    "few_shot": ("radford2021",),
+    "prompts": ("radford2021",),
     "knn": ("wu2018",),
     "ResNet": ("he2016",),
     "ViT": ("dosovitskiy2021",),
