@@ -57,9 +57,10 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) -e '.[test,lint]'
 	touch $@
 
-.venv-peers/.installed: tests/peers/requirements.txt
+.venv-peers/.installed: tests/peers/requirements.txt tests/peers/requirements-alone.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/peers/requirements-alone.txt
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 

@@ -50,8 +50,9 @@ def compare(  # noqa: PLR0913  # each is an option
         Prompt with {} for the class name, for zero-shot, a set (openai-80, openai-7), or a text file with a prompt a
         line; may be given several times.
     view
-        How the images are shown: clean, grayscale, silhouette, patch_shuffle:4 (shape destroyed), low_pass:8 and
-        high_pass:8 (coarse or fine alone), occlusion:50, mirror, rotate:15 and others; may be given several times.
+        How the images are shown, such as clean, fog:3 (ImageNet-C's), patch_shuffle:4, low_pass:8, rotate:15; see
+        docs/views.md. Names of several: corruptions, corruptions:3, noise, blur, weather, digital, levels, invariance.
+        Every view is encoded anew. May be given several times.
     measures
         What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, few_shot,
         prompts, agreement, ensemble, calibration, selective, out_of_distribution, quality, maps, recommend.

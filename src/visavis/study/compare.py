@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from visavis.data.presets import expand_views
 from visavis.data.prompts import read_prompts
 from visavis.data.read import read_dataset, require_classes
 from visavis.data.splits import describe_split, only_labelled, split
@@ -64,7 +65,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         models: Names from `list_models()`, or files that `visavis train` wrote.
         data: A folder with one folder a class, a CSV or Parquet table, or an embedded data set's name.
         out: Folder to write the study to; None keeps it in memory.
-        views: How the test images are shown, see `visavis.data.views`; what the effort asks for when empty.
+        views: How the test images are shown, see docs/views.md, also for names of several; the effort's when empty.
         templates: Prompts with {} for a class name, names of `PROMPT_SETS`, or files; the data's own, or CLIP's usual
             one, when None.
         measures: Which measures and chapters are taken, see `MEASURES` and `CHAPTERS`; the effort's when empty.
@@ -95,7 +96,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         "test_fraction": test_fraction, "seed": seed, "effort": effort,
     }  # fmt: skip
     prompts = read_prompts(templates or ())
-    chosen_views = tuple(parse_view(name) for name in views)
+    chosen_views = tuple(parse_view(name) for name in expand_views(views))
     encoders = tuple(load(name) for name in models)
     unfinished = Unfinished(None if out is None else Path(out))
     if out is not None:

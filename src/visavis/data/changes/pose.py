@@ -39,12 +39,12 @@ def shrink(image: Image.Image, percent: float) -> Image.Image:
     return small
 
 
-def brightness(image: Image.Image, percent: float) -> Image.Image:
+def exposure(image: Image.Image, percent: float) -> Image.Image:
     """All values multiplied, what exceeds white is cut."""
     return ImageEnhance.Brightness(image).enhance(percent / 100)
 
 
-def contrast(image: Image.Image, percent: float) -> Image.Image:
+def fade(image: Image.Image, percent: float) -> Image.Image:
     """All values drawn towards the mean luma, or away from it."""
     return ImageEnhance.Contrast(image).enhance(percent / 100)
 
