@@ -10,11 +10,14 @@ from visavis.report.chapters.agreement import agreement
 from visavis.report.chapters.calibration import calibration
 from visavis.report.chapters.ensemble import ensemble
 from visavis.report.chapters.few_shot import few_shot
+from visavis.report.chapters.invariance import invariance
+from visavis.report.chapters.levels import levels
 from visavis.report.chapters.maps import maps
 from visavis.report.chapters.out_of_distribution import out_of_distribution
 from visavis.report.chapters.prompts import prompts
 from visavis.report.chapters.quality import quality
 from visavis.report.chapters.recommend import recommend
+from visavis.report.chapters.robustness import robustness
 from visavis.report.chapters.selective import selective
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "calibration": ("Calibration", calibration),
     "selective": ("Knowing when it is wrong", selective),
     "out_of_distribution": ("Other images", out_of_distribution),
+    "robustness": ("Corruptions", robustness),
+    "levels": ("Shape or texture", levels),
+    "invariance": ("Invariance", invariance),
     "quality": ("The data", quality),
     "maps": ("Maps", maps),
 }

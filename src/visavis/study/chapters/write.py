@@ -12,11 +12,14 @@ from visavis.study.chapters.calibration import calibration
 from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
 from visavis.study.chapters.ensemble import ensemble
 from visavis.study.chapters.few_shot import few_shot
+from visavis.study.chapters.invariance import invariance
+from visavis.study.chapters.levels import levels
 from visavis.study.chapters.maps import maps
 from visavis.study.chapters.out_of_distribution import out_of_distribution
 from visavis.study.chapters.prompts import prompts
 from visavis.study.chapters.quality import quality
 from visavis.study.chapters.recommend import recommend
+from visavis.study.chapters.robustness import robustness
 from visavis.study.chapters.selective import selective
 
 if TYPE_CHECKING:
@@ -31,8 +34,11 @@ CHAPTERS: dict[str, WriteChapter] = {
     "selective": selective,
     "out_of_distribution": out_of_distribution,
     "quality": quality,
+    "invariance": invariance,
+    "levels": levels,
     "maps": maps,
     "recommend": recommend,  # the last: it reads the others
+    "robustness": robustness,
 }
 
 
