@@ -45,6 +45,14 @@ INVARIANCE = {
         columns=["view", "model", "cosine", "low", "high", "others", "kept", "kept_low", "kept_high", "n"],
     ),
 }  # fmt: skip
+SHIFT = {
+    "shift": pd.DataFrame(
+        [(group, model, 0.81, 0.76, 0.86, 0.63 - place / 90, 0.58, 0.69, -0.19, -0.23, -0.13, 240 if group else 480)
+         for group in ("<i>site</i>", "site 2", "") for place, model in enumerate(MODELS)],
+        columns=["group", "model", "within", "within_low", "within_high", "across", "across_low", "across_high",
+                 "difference", "low", "high", "n"],
+    ),
+}  # fmt: skip
 
 
 def section(make, name: str, tables: dict[str, pd.DataFrame]) -> str:
@@ -56,7 +64,7 @@ def section(make, name: str, tables: dict[str, pd.DataFrame]) -> str:
     return page[start : page.index("</section>", start)]
 
 
-@pytest.mark.parametrize(("name", "tables"), [("levels", LEVELS), ("invariance", INVARIANCE)])
+@pytest.mark.parametrize(("name", "tables"), [("levels", LEVELS), ("invariance", INVARIANCE), ("shift", SHIFT)])
 def test_every_number_is_a_cell(make, name, tables):
     own = section(make, name, tables)
     shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', own)}
@@ -82,3 +90,9 @@ def test_no_pair_is_proven(make):
 def test_models_that_decide_nothing_are_only_in_the_similarities(make):
     own = section(make, "invariance", INVARIANCE)
     assert own.count("&lt;b&gt;ViT") == 2  # a column, and its mean cosine
+
+
+def test_all_groups_together_come_last(make):
+    own = section(make, "shift", SHIFT)
+    assert "&lt;i&gt;site&lt;/i&gt;" in own
+    assert own.index("site 2") < own.index("All groups")

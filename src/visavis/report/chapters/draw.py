@@ -19,6 +19,7 @@ from visavis.report.chapters.quality import quality
 from visavis.report.chapters.recommend import recommend
 from visavis.report.chapters.robustness import robustness
 from visavis.report.chapters.selective import selective
+from visavis.report.chapters.shift import shift
 
 if TYPE_CHECKING:
     from visavis.report.page import ReportTables
@@ -35,6 +36,7 @@ CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "robustness": ("Corruptions", robustness),
     "levels": ("Shape or texture", levels),
     "invariance": ("Invariance", invariance),
+    "shift": ("Shift", shift),
     "quality": ("The data", quality),
     "maps": ("Maps", maps),
 }

@@ -21,6 +21,7 @@ from visavis.study.chapters.quality import quality
 from visavis.study.chapters.recommend import recommend
 from visavis.study.chapters.robustness import robustness
 from visavis.study.chapters.selective import selective
+from visavis.study.chapters.shift import shift
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +35,12 @@ CHAPTERS: dict[str, WriteChapter] = {
     "selective": selective,
     "out_of_distribution": out_of_distribution,
     "quality": quality,
-    "invariance": invariance,
+    "robustness": robustness,
     "levels": levels,
+    "invariance": invariance,
+    "shift": shift,
     "maps": maps,
     "recommend": recommend,  # the last: it reads the others
-    "robustness": robustness,
 }
 
 
