@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from visavis.atlas.placing import place_studies
 from visavis.atlas.ranking import compare_published, rank
 from visavis.atlas.record import BASELINE, SHIFTS, metrics_of, read_supervised, read_zero_shot
 from visavis.atlas.robustness import effective_robustness, fit_lines
@@ -52,10 +54,23 @@ def analyse() -> AtlasTables:
     )
 
 
-def write_atlas(out: Path) -> Path:
-    """Writes atlas.html into a folder and returns its path. Raises VisavisError where it cannot be written."""
+def write_atlas(out: Path, studies: Sequence[Path] = ()) -> Path:
+    """Writes atlas.html into a folder and returns its path.
+
+    Args:
+        out: The folder, made when missing.
+        studies: Folders of the user's own studies, which are placed where the protocol is the same.
+
+    Raises:
+        UsageError: A study that is none.
+        VisavisError: The page cannot be written, or a study is damaged.
+    """
     path = out / "atlas.html"
-    page = render_atlas(analyse())
+    tables = analyse()
+    if studies:
+        placed = place_studies(studies, tables.models)
+        tables = replace(tables, own=placed.models, left_out=placed.left_out)
+    page = render_atlas(tables)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:

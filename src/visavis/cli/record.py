@@ -13,19 +13,22 @@ app.command(atlas)
 
 
 @atlas.default
-def draw(*, out: Path = Path("out/atlas")) -> None:
+def draw(*, study: list[Path] | None = None, out: Path = Path("out/atlas")) -> None:
     """Draw the published record: accuracy against cost, effective robustness, and a ranking of CLIPs with its ties.
 
     Example: visavis atlas --out out/atlas
 
     Parameters
     ----------
+    study
+        The --out of a `visavis compare` on ImageNet's validation images, whose models join the record; may be given
+        several times. The page says why where a study has no place in it.
     out
         Folder for atlas.html.
     """
     from visavis.atlas.page import write_atlas
 
-    print(write_atlas(out))
+    print(write_atlas(out, study or ()))
 
 
 @atlas.command

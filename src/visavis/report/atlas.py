@@ -24,6 +24,7 @@ HIGHLIGHTED = (
     "ViT-L-14.openai",
     "resnet50.tv_in1k",
 )
+OWN = ", measured by you"
 FAMILIES = ("resnet", "vit", "other")
 FAMILY_NAMES = {"resnet": "ResNet", "vit": "ViT", "other": "other"}
 TRAININGS = ("ImageNet alone", "labels and more", "language")
@@ -42,6 +43,8 @@ class AtlasTables:
         ranking: model, mean, low, high, gap, gap_low, gap_high, tie_group.
         differences: model_a, model_b, value, low, high, better: what the page says of pairs.
         n_data_sets: That the ranking's mean is over.
+        own: The user's models: as `models`, with low, high, n, study and published; None without studies.
+        left_out: Studies of the user's, or models of them, that have no place here, and why.
     """
 
     models: pd.DataFrame
@@ -52,6 +55,8 @@ class AtlasTables:
     ranking: pd.DataFrame
     differences: Sequence[Mapping[str, Any]]
     n_data_sets: int
+    own: pd.DataFrame | None = None
+    left_out: Sequence[tuple[str, str]] = ()
 
 
 def render_atlas(tables: AtlasTables) -> str:
@@ -72,17 +77,26 @@ def render_atlas(tables: AtlasTables) -> str:
         unseparated=int((tables.ranking["gap_low"] <= 0).sum()),
         differences=tables.differences,
         n_data_sets=tables.n_data_sets,
+        own=[] if tables.own is None else tables.own.to_dict("records"),
+        left_out=tables.left_out,
+        baseline=tables.accuracies[0],
         counts=tables.models["training"].value_counts().to_dict(),
     )
 
 
 def record_of(tables: AtlasTables) -> dict[str, Any]:
     """What the figure's script reads: a row a model, numbers rounded to what is published, nothing for what is not."""
+    import pandas as pd
+
     columns = ["params_m", "gmacs", *tables.accuracies]
-    models = tables.models
+    models, highlighted = tables.models, list(HIGHLIGHTED)
+    if tables.own is not None and len(tables.own):
+        own = tables.own.assign(model=tables.own["model"] + OWN)
+        highlighted += own["model"].to_list()
+        models = pd.concat([models, own.reindex(columns=models.columns)], ignore_index=True)
     return {
         "columns": columns,
-        "highlighted": list(HIGHLIGHTED),
+        "highlighted": highlighted,
         "shifts": list(tables.shifts),
         "baseline": tables.accuracies[0],
         "lines": {shift: [line["slope"], line["intercept"]] for shift, line in tables.lines.items()},

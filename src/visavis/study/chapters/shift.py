@@ -35,8 +35,8 @@ def shift(material: Material) -> Chapter:
     """Accuracy on each group, learnt within it and learnt on the others.
 
     Returns:
-        shift: group (empty for all together, last), model, within, within_low, within_high, across, across_low, across_high, difference
-            (across less within), low, high, n.
+        shift: group (empty for all together, last), model, within, within_low, within_high, across, across_low,
+            across_high, difference (across less within), low, high, n.
     """
     if CLEAN not in [view.name for view in material.plan.views]:
         raise NotMeasurable("Shift between groups is measured on unchanged images: name the view clean as well.")
