@@ -99,7 +99,7 @@ def test_commands_and_options():
         for name, command in commands.items()
     }
     assert found == {
-        "atlas": ["--out"],
+        "atlas": ["--out", "--study"],
         "atlas decisions": ["--out", "--seed"],
         "list": ["--cached", "--pattern"],
         "fetch": [],
