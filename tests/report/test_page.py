@@ -217,6 +217,12 @@ def test_page_stays_under_8_mb_with_heavy_pictures_and_endless_tables(make: Call
     assert "49,900 more files" in written
 
 
+def test_ten_thousand_images_of_a_hundred_classes_make_no_larger_page(make: Callable[..., ReportTables]) -> None:
+    tables = make(n_classes=100, images_per_class=100)
+    assert len(tables.predictions) == 10_000 * (3 * 4 + 4)
+    assert len(render(tables).encode()) < 1_000_000
+
+
 def test_order_of_the_page(tables: ReportTables) -> None:
     written = render(tables)
     lead = written.index('<p class="lead">')
