@@ -55,7 +55,8 @@ def compare(  # noqa: PLR0913  # each is an option
         Every view is encoded anew. May be given several times.
     measures
         What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, few_shot,
-        prompts, agreement, ensemble, calibration, selective, out_of_distribution, quality, maps, recommend.
+        prompts, agreement, ensemble, calibration, selective, out_of_distribution, quality, maps, recommend, robustness,
+        levels, invariance, shift.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude
