@@ -36,7 +36,11 @@ def main() -> None:
     balanced = np.repeat(1 / np.bincount(classes)[classes][:, None], given.models, axis=1)
     resampling = Resampling(draws=given.draws)
     print(f"{given.draws:,} resamples of {given.images:,} images, {given.models} models (at most {MOST_SECONDS} s)")
-    designs = {"alone": (None, np.ones_like(right)), "balanced": (None, balanced), "groups": (groups, np.ones_like(right))}
+    designs = {
+        "alone": (None, np.ones_like(right)),
+        "balanced": (None, balanced),
+        "groups": (groups, np.ones_like(right)),
+    }
     for name, (together, weights) in designs.items():
         strata = strata_of(classes, together)
         began = time.perf_counter()
@@ -44,7 +48,9 @@ def main() -> None:
         half = time.perf_counter()
         estimate_contrasts(contrasts, strata, np.ones(len(pairs)), resampling)
         ended = time.perf_counter()
-        print(f"{name}: accuracies {half - began:.2f} s, differences {ended - half:.2f} s, together {ended - began:.2f} s")
+        print(
+            f"{name}: accuracies {half - began:.2f} s, differences {ended - half:.2f} s, together {ended - began:.2f} s"
+        )
 
 
 if __name__ == "__main__":

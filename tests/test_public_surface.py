@@ -113,6 +113,7 @@ def test_commands_and_options():
         "compare": [
             "--data",
             "--exclude",
+            "--margin",
             "--measures",
             "--others",
             "--out",
@@ -144,7 +145,7 @@ def test_tables(study_folder):
         ],
         "pairs": [
             "model_a", "model_b", "view", "measure", "metric", "difference", "low", "high", "n", "discordant",
-            "p_value", "p_adjusted", "verdict",
+            "p_value", "p_adjusted", "design_effect", "margin", "p_equivalence", "p_equivalence_adjusted", "verdict",
         ],
         "effects": ["view", "measure", "effect", "description", "difference", "low", "high", "n"],
     }  # fmt: skip

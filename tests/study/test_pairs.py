@@ -11,7 +11,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from visavis.errors import UsageError
-from visavis.study.pairs import compare_pairs, holm, is_separable, level_left, mcnemar, tie_groups
+from visavis.study.pairs import PAIR_COLUMNS, compare_pairs, holm, is_separable, level_left, mcnemar, tie_groups
 from visavis.study.summary import summarize
 
 NUMBERS = ["difference", "low", "high", "n", "discordant", "p_value", "p_adjusted"]
@@ -51,21 +51,7 @@ class TestByHand:
     def test_one_model(self, table):
         pairs = compare_pairs(table({"A": "1122"}))
         assert pairs.empty
-        assert list(pairs) == [
-            "model_a",
-            "model_b",
-            "view",
-            "measure",
-            "metric",
-            "difference",
-            "low",
-            "high",
-            "n",
-            "discordant",
-            "p_value",
-            "p_adjusted",
-            "verdict",
-        ]
+        assert list(pairs) == list(PAIR_COLUMNS)
 
     def test_of_equals_the_first_stands_first(self, table):
         pair = only(compare_pairs(table({"B": "12", "A": "21"})))

@@ -26,6 +26,7 @@ def compare(  # noqa: PLR0913  # each is an option
     measures: str = "",
     others: str | None = None,
     exclude: str = "",
+    margin: float = 0.02,
     seed: int = 0,
     quick: bool = False,
     thorough: bool = False,
@@ -61,6 +62,8 @@ def compare(  # noqa: PLR0913  # each is an option
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude
         Doubtful test images to leave out of everything, with commas between: duplicates, label_errors, outliers.
+    margin
+        A difference in accuracy that makes none: models shown to be closer are called equivalent; 0.02 is 2 points.
     seed
         Of the split, the folds and the bootstrap.
     quick
@@ -83,7 +86,8 @@ def compare(  # noqa: PLR0913  # each is an option
     else:
         arguments = {
             "models": models, "data": data, "views": view or (), "templates": template, "measures": by_comma(measures),
-            "others": others, "exclude": by_comma(exclude), "test_fraction": test_fraction, "seed": seed,
+            "others": others, "exclude": by_comma(exclude), "test_fraction": test_fraction, "margin": margin,
+            "seed": seed,
             "effort": "quick" if quick else "thorough" if thorough else "usual",
         }  # fmt: skip
     _compare(arguments, out)

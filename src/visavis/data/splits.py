@@ -40,8 +40,9 @@ def split(dataset: Dataset, *, test_fraction: float, seed: int) -> Dataset:
 
     Where the data names a test part, its parts are kept, and samples of no part train. Otherwise each class gives
     round(test_fraction * its distinct images) to the test part, at least one and never all. Identical files of a class
-    stay together. A class with one distinct image trains: it can be predicted, but its accuracy is not measured.
-    Images without a label are divided likewise, as if they were a class of their own.
+    stay together, and so do samples of one group, which count as one image; a group with samples of several classes
+    counts in the class of its first. A class with one distinct image trains: it can be predicted, but its accuracy is
+    not measured. Images without a label are divided likewise, as if they were a class of their own.
 
     Raises:
         UsageError: The fraction is not between 0 and 1.
@@ -55,8 +56,10 @@ def split(dataset: Dataset, *, test_fraction: float, seed: int) -> Dataset:
         samples = tuple(sample if sample.part else replace(sample, part="train") for sample in dataset.samples)
         return replace(dataset, samples=samples)
     by_class: dict[str | None, list[Sample]] = defaultdict(list)
+    class_of_group: dict[str, str | None] = {}
     for sample in dataset.samples:
-        by_class[sample.label].append(sample)
+        label = class_of_group.setdefault(sample.group, sample.label) if sample.group else sample.label
+        by_class[label].append(sample)
     testing = {
         sample.id for members in by_class.values() for sample in _draw_test_samples(members, test_fraction, seed)
     }
@@ -94,6 +97,10 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
             f"Drawn within each class by a hash of the seed ({seed}) and the image: {sizes}. Identical files of a "
             "class stay in one part."
         ]
+        if any(sample.group for sample in after.samples):
+            words.append("Groups are never parted.")
+    if torn := len(_groups_in(after, "train") & _groups_in(after, "test")):
+        words.append(f"{_groups(torn)} in both parts, so that what is tested has in part been seen.")
     if never_tested := _classes_outside(after, "test"):
         words.append(f"Classes that can be predicted but are never tested: {_listed(never_tested)}.")
     if never_trained := _classes_outside(after, "train"):
@@ -102,9 +109,33 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
 
 
 def _draw_test_samples(members: Sequence[Sample], test_fraction: float, seed: int) -> list[Sample]:
-    groups = sorted(_groups_of_identical(members), key=lambda group: min(_rank(seed, sample) for sample in group))
+    groups = sorted(_inseparable(members), key=lambda group: min(_rank(seed, sample) for sample in group))
     n_test = min(max(1, round(test_fraction * len(groups))), len(groups) - 1)
     return [sample for group in groups[:n_test] for sample in group]
+
+
+def _inseparable(members: Sequence[Sample]) -> list[list[Sample]]:
+    """Samples with the same bytes or of the same group together, in the order of their first."""
+    identical = _groups_of_identical(members)
+    leader: dict[str, str] = {}  # of a group: another that it shares bytes with, in the end itself
+
+    def root(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            name = leader[name]
+        return name
+
+    for copies in identical:
+        first, *others = dict.fromkeys(_belongs_to(sample) for sample in copies)
+        for other in others:
+            leader[root(other)] = root(first)
+    together: dict[str, list[Sample]] = defaultdict(list)
+    for copies in identical:
+        together[root(_belongs_to(copies[0]))] += copies
+    return list(together.values())
+
+
+def _belongs_to(sample: Sample) -> str:
+    return f"group {sample.group}" if sample.group else sample.id
 
 
 def _groups_of_identical(members: Sequence[Sample]) -> list[list[Sample]]:
@@ -137,6 +168,10 @@ def _rank(seed: int, sample: Sample) -> bytes:
     return hashlib.sha256(f"{seed}/{sample.id}".encode()).digest()
 
 
+def _groups_in(dataset: Dataset, part: str) -> set[str]:
+    return {sample.group for sample in dataset.samples if sample.part == part and sample.group}
+
+
 def _classes_outside(dataset: Dataset, part: str) -> list[str]:
     inside = {sample.label for sample in dataset.samples if sample.part == part}
     return [name for name in dataset.classes if name not in inside]
@@ -145,6 +180,10 @@ def _classes_outside(dataset: Dataset, part: str) -> list[str]:
 def _listed(names: Sequence[str], limit: int = 5) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return f"{', '.join(names[:limit])}{more}"
+
+
+def _groups(count: int) -> str:
+    return "1 group is" if count == 1 else f"{count} groups are"
 
 
 def _images(count: int) -> str:

@@ -46,7 +46,7 @@ class ReportTables:
     Attributes:
         results: model, view, measure, metric, value, low, high, n, draw_low, draw_high, tie_group.
         pairs: model_a, model_b, view, measure, metric, difference, low, high, n, discordant, p_value, p_adjusted,
-            verdict; may be empty.
+            design_effect, margin, p_equivalence, p_equivalence_adjusted, verdict; may be empty.
         effects: view, measure, effect, description, difference, low, high, n; may be empty.
         predictions: sample, model, view, measure, draw, label, predicted, confidence, rank.
         thumbnails: sample, name, label, image (PNG, JPEG or WebP bytes); may be empty.

@@ -40,11 +40,8 @@ def facts(protocol: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Split", setting(data["split"]) if data.get("split") else ""),
         ("Views", setting(arguments.get("views", ()))),
         ("Fingerprint of the data", visible(data["fingerprint"]) if data.get("fingerprint") else ""),
-        ("Intervals", _intervals(bootstrap)),
-        (
-            "Tests",
-            "exact McNemar test of each pair on the same images, adjusted after Holm for the pairs of its measure",
-        ),
+        ("Intervals", _intervals(bootstrap, bool(data.get("groups")))),
+        ("Tests", _tests(bool(data.get("groups")))),
         (
             "Tie groups",
             "from best to worst; a model joins the group of its first while the adjusted p stays at 0.05 or above",
@@ -93,7 +90,8 @@ def _setting(key: str, value: Any) -> str:
 def _data(data: Mapping[str, Any]) -> str:
     parts = [visible(data["name"])] if data.get("name") else []
     if "n_test" in data:
-        parts.append(f"{plural(data['n_test'], 'image')} tested")
+        groups = f", in {plural(data['groups'], 'group')}," if data.get("groups") else ""
+        parts.append(f"{plural(data['n_test'], 'image')}{groups} tested")
     if "n_train" in data:
         parts.append(f"{plural(data['n_train'], 'image')} to learn from")
     if data.get("classes"):
@@ -101,12 +99,22 @@ def _data(data: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _intervals(bootstrap: Mapping[str, Any]) -> str:
+def _tests(grouped: bool) -> str:
+    what = (
+        "exact test of each pair by flipping the signs of whole groups"
+        if grouped
+        else "exact McNemar test of each pair"
+    )
+    return f"{what} on the same images, adjusted after Holm for the pairs of its measure"
+
+
+def _intervals(bootstrap: Mapping[str, Any], grouped: bool) -> str:
     if not bootstrap:
         return ""
     level, draws = bootstrap.get("level", 0.95), bootstrap.get("draws")
     resamples = f" ({draws:,} resamples)" if draws else ""
     return (
-        f"{100 * level:g}%, by bootstrap over images{resamples}, within classes (small ones pooled), "
+        f"{100 * level:g}%, by bootstrap over {'whole groups of ' * grouped}images{resamples}, within classes (small "
+        "ones pooled), "
         "the same resamples for all models"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.errors import UsageError
+from visavis.study.bootstrap import strata_of
 
 NEEDED = ("sample", "model", "view", "measure", "draw", "label", "predicted", "rank")
 TOP = 5  # accuracy@5: the true class is among the five likeliest
@@ -32,12 +34,19 @@ class Answers:
         among_top: The same for accuracy@5.
         classes: Number of the true class, counted by the first image of each [images]; names play no part, so that
             renaming a class changes no result.
+        groups: Number of what the image belongs to [images]; None where the predictions know of no groups.
     """
 
     cells: tuple[Cell, ...]
     right: np.ndarray
     among_top: np.ndarray
     classes: np.ndarray
+    groups: np.ndarray | None = None
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What resamples draw from; see `strata_of`."""
+        return strata_of(self.classes, self.groups)
 
     def families(self) -> dict[tuple[str, str], dict[str, int]]:
         """For each (view, measure) its models and their columns: what can be compared."""
@@ -51,7 +60,8 @@ def answers_of(predictions: pd.DataFrame, draw: int = 0) -> Answers:
     """Reads the predictions of one draw.
 
     Args:
-        predictions: One row a decision, with at least the columns of `NEEDED`.
+        predictions: One row a decision, with at least the columns of `NEEDED`; a column "group" says what belongs
+            together, "" where an image stands alone.
         draw: 0 for the main run.
 
     Raises:
@@ -81,7 +91,23 @@ def answers_of(predictions: pd.DataFrame, draw: int = 0) -> Answers:
             f"Image {twice['sample']!r} was answered twice by {twice['model']!r} ({twice['measure']}, {twice['view']})."
             " Give one row for each image, model, view, measure and draw."
         )
-    return Answers(cells=cells, right=right, among_top=among_top, classes=_class_of_image(rows, image, len(names)))
+    return Answers(
+        cells=cells,
+        right=right,
+        among_top=among_top,
+        classes=_class_of_image(rows, image, len(names)),
+        groups=_group_of_image(rows, image, len(names)),
+    )
+
+
+def number_groups(names: Sequence[str]) -> np.ndarray | None:
+    """Numbers of the groups, [images], in which a lone image ("") is its own; None where all images are alone."""
+    names = np.asarray(names, dtype=object)
+    alone = names == ""
+    if alone.all():
+        return None
+    numbers = pd.factorize(names)[0]
+    return np.where(alone, numbers.max() + 1 + np.arange(len(names)), numbers)
 
 
 def _number_cells(rows: pd.DataFrame) -> tuple[np.ndarray, tuple[Cell, ...]]:
@@ -107,3 +133,11 @@ def _class_of_image(rows: pd.DataFrame, image: np.ndarray, images: int) -> np.nd
             f"Image {row['sample']!r} has two labels, {row['label']!r} for one. Give the same label to all its rows."
         )
     return pd.factorize(by_image)[0]  # numbered by each class's first image
+
+
+def _group_of_image(rows: pd.DataFrame, image: np.ndarray, images: int) -> np.ndarray | None:
+    if "group" not in rows:
+        return None
+    by_image = np.full(images, "", dtype=object)
+    by_image[image] = rows["group"].fillna("")
+    return number_groups(by_image)

@@ -49,6 +49,12 @@ def _check_measures(measures: Sequence[str]) -> None:
         raise UsageError(f"Name at least one of {', '.join(MEASURES)} among the measures: the others build on them.")
 
 
+def check_margin(margin: float) -> None:
+    """Raises UsageError where no difference could be inside the margin, or every one is."""
+    if not 0 < margin < 1:
+        raise UsageError(f"The margin must lie between 0 and 1, both excluded, but is {margin}. 2 points are 0.02.")
+
+
 def claim_folder(out: Path, arguments: dict[str, Any]) -> None:
     """Checks, before hours of work, that the study can be written there and overwrites nothing else."""
     try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from visavis.data.dataset import Sample
 from visavis.data.presets import expand_views
 from visavis.data.prompts import read_prompts
 from visavis.data.read import read_dataset, require_classes
@@ -25,7 +26,7 @@ from visavis.study.bootstrap import DRAWS, LEVEL
 from visavis.study.chapters.chapter import Material
 from visavis.study.chapters.quality import checked_for
 from visavis.study.chapters.write import write_chapters
-from visavis.study.checks import check_kinds, check_lists, claim_folder
+from visavis.study.checks import check_kinds, check_lists, check_margin, claim_folder
 from visavis.study.cost import measure_costs
 from visavis.study.effects import factorial_effects
 from visavis.study.effort import effort_of, thin_out
@@ -33,7 +34,7 @@ from visavis.study.estimate import estimate
 from visavis.study.gallery import gallery
 from visavis.study.leave_out import leave_out
 from visavis.study.measures import MEASURES
-from visavis.study.pairs import compare_pairs, tie_groups
+from visavis.study.pairs import MARGIN, compare_pairs, tie_groups
 from visavis.study.plan import Plan
 from visavis.study.protocol import describe_machine, describe_model, describe_packages, factors_of
 from visavis.study.run import Findings, run_measures
@@ -54,6 +55,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     others: str | Path | None = None,
     exclude: Sequence[str] = (),
     test_fraction: float = 0.5,
+    margin: float = MARGIN,
     seed: int = 0,
     effort: str = "usual",
     progress: ShowProgress = lambda stage, done, total: None,
@@ -72,6 +74,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         others: Images of another kind, read as `data` are, which a model should notice; None for none.
         exclude: Kinds of doubtful test images to leave out of everything: "duplicates", "label_errors", "outliers".
         test_fraction: Share of each class that is tested, where the data do not say so themselves.
+        margin: A difference in accuracy that makes none, a fraction: models shown to be closer are equivalent.
         seed: Of the split, the folds and the bootstrap.
         effort: "quick" for a first look, "usual", or "thorough": see `EFFORTS`.
         progress: Called with stage, done and total.
@@ -90,10 +93,11 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     measures = measures or wanted.measures
     check_lists(models, views, templates, measures)
     check_kinds(exclude)
+    check_margin(margin)
     arguments = {
         "models": list(models), "data": str(data), "views": list(views), "templates": list(templates or ()),
         "measures": list(measures), "others": None if others is None else str(others), "exclude": list(exclude),
-        "test_fraction": test_fraction, "seed": seed, "effort": effort,
+        "test_fraction": test_fraction, "margin": margin, "seed": seed, "effort": effort,
     }  # fmt: skip
     prompts = read_prompts(templates or ())
     chosen_views = tuple(parse_view(name) for name in expand_views(views))
@@ -144,6 +148,7 @@ def _read_plan(
         seed=seed,
         measures=tuple(arguments["measures"]),
         others=strange,
+        margin=arguments["margin"],
     )
     return plan, said
 
@@ -187,6 +192,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
             "skipped": [{"name": file.name, "reason": file.reason} for file in whole.skipped],
             "split": split_words,
             "others": len(plan.others),
+            **({"groups": n_groups(test)} if any(sample.group for sample in test) else {}),
         },
         "models": described,
         "measures": {name: {"chosen": findings.chosen.get(name, {})} for name in MEASURES if plan.wants(name)}
@@ -213,9 +219,14 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
 def with_statistics(material: Material, costs: pd.DataFrame) -> Material:
     """The material with the accuracies and pairs that follow from its predictions, and the costs."""
     predictions, seed = material.predictions, material.plan.seed
-    pairs = compare_pairs(predictions, seed=seed)
+    pairs = compare_pairs(predictions, margin=material.plan.margin, seed=seed)
     results = tie_groups(summarize(predictions, seed=seed), pairs)
     return replace(material, pairs=pairs, results=pd.concat([results, costs], ignore_index=True))
+
+
+def n_groups(samples: Sequence[Sample]) -> int:
+    """How many groups the samples are of; a lone image is one."""
+    return len({sample.group for sample in samples if sample.group}) + sum(not sample.group for sample in samples)
 
 
 def command_line(arguments: dict[str, Any]) -> str:
@@ -228,6 +239,7 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts += ["--measures", ",".join(arguments["measures"])] if arguments["measures"] else []
     parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
     parts += ["--exclude", ",".join(arguments["exclude"])] if arguments["exclude"] else []
-    parts += ["--test-fraction", str(arguments["test_fraction"]), "--seed", str(arguments["seed"])]
+    parts += ["--test-fraction", str(arguments["test_fraction"])]
+    parts += ["--margin", str(arguments["margin"]), "--seed", str(arguments["seed"])]
     parts += [] if arguments["effort"] == "usual" else [f"--{arguments['effort']}"]
     return shlex.join(parts)

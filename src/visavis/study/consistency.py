@@ -23,7 +23,7 @@ def estimate_consistencies(
         right: Whether each observer is right, bool [images, observers]; of no meaning where it was not asked.
         asked: Whether each observer saw the image, bool [images, observers].
         pairs: Two columns each; they have an image in common.
-        strata: [images].
+        strata: Of `strata_of`.
         resampling: Draws, level and seed.
 
     Returns:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.study.answers import answers_of
-from visavis.study.bootstrap import DRAWS, LEVEL, Resampling, estimate_contrasts, strata_of
+from visavis.study.bootstrap import DRAWS, LEVEL, Resampling, estimate_contrasts
 
 EFFECT_COLUMNS = ("view", "measure", "effect", "description", "difference", "low", "high", "n")
 DESCRIPTIONS = {
@@ -77,6 +77,6 @@ def factorial_effects(
         return pd.DataFrame(columns=list(EFFECT_COLUMNS))
     resampling = Resampling(draws=draws, level=level, seed=seed)
     largest = np.tile(LARGEST, len(contrasts))
-    estimates = estimate_contrasts(np.hstack(contrasts), strata_of(answers.classes), largest, resampling)
+    estimates = estimate_contrasts(np.hstack(contrasts), answers.strata, largest, resampling)
     table = pd.DataFrame(rows, columns=list(EFFECT_COLUMNS[:4]))
     return table.assign(difference=estimates.value, low=estimates.low, high=estimates.high, n=estimates.n)

@@ -1,10 +1,11 @@
-"""Which models can be told apart: paired differences, exact McNemar tests, Holm's correction, tie groups.
+"""Which models can be told apart, and which are equivalent: paired tests, Holm's correction, tie groups.
 
 Sources: McNemar 1947, Psychometrika 12; Holm 1979, Scandinavian Journal of Statistics 6.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import combinations
 from typing import NamedTuple
@@ -14,24 +15,29 @@ import pandas as pd
 from scipy.special import bdtr
 
 from visavis.study.answers import Answers, answers_of
-from visavis.study.bootstrap import DRAWS, Resampling, estimate_contrasts, strata_of
+from visavis.study.bootstrap import DRAWS, Resampling, design_effects, estimate_contrasts, group_sums
+from visavis.study.paired_tests import equivalence, sign_flip
 from visavis.study.power import ALPHA, detectable_difference, needed_images
-from visavis.study.wording import points, round_up
+from visavis.study.wording import margin_in_words, points, round_up
 
 PAIR_COLUMNS = (
     "model_a", "model_b", "view", "measure", "metric", "difference", "low", "high", "n", "discordant", "p_value",
-    "p_adjusted", "verdict",
+    "p_adjusted", "design_effect", "margin", "p_equivalence", "p_equivalence_adjusted", "verdict",
 )  # fmt: skip
+# Less than what better prompts give CLIP on ImageNet (3.5 points; Radford et al. 2021, section 3.1.4): a lead that
+# other prompts can turn round is none to choose a model by.
+MARGIN = 0.02
 OUT_OF_REACH = 100_000  # images; a number above it is no advice
 
 
 def compare_pairs(
-    predictions: pd.DataFrame, *, alpha: float = ALPHA, draws: int = DRAWS, seed: int = 0
+    predictions: pd.DataFrame, *, margin: float = MARGIN, alpha: float = ALPHA, draws: int = DRAWS, seed: int = 0
 ) -> pd.DataFrame:
     """Every two models that share a view and a measure, on the images that both were asked.
 
     Args:
         predictions: One row a decision; the main run (draw 0) counts.
+        margin: A difference in accuracy that makes none, a fraction.
         alpha: Level of the tests; the intervals hold 1 - alpha.
         draws: Bootstrap resamples.
         seed: Of the resamples.
@@ -39,7 +45,9 @@ def compare_pairs(
     Returns:
         One row a pair with the columns of `PAIR_COLUMNS`: difference is the accuracy of model_a, the better (or first),
         less that of model_b, with its paired bootstrap interval; discordant counts the images on which exactly one is
-        right; p_value is McNemar's, exact; p_adjusted is Holm's, within the view and measure. No rows for one model.
+        right; p_value is McNemar's, exact, or that of `sign_flip` where images belong together; design_effect tells
+        how many of these count as one; p_equivalence is that of `equivalence`; those adjusted are Holm's, within the
+        view and measure. No rows for one model.
 
     Raises:
         UsageError: The predictions cannot be read; see `answers_of`.
@@ -50,8 +58,9 @@ def compare_pairs(
         return pd.DataFrame(columns=list(PAIR_COLUMNS))
     contrasts = np.column_stack([pair.contrast for pair in pairs])  # [images, pairs]
     resampling = Resampling(draws=draws, level=1 - alpha, seed=seed)
-    estimates = estimate_contrasts(contrasts, strata_of(answers.classes), np.ones(len(pairs)), resampling)
-    only_a, only_b = (contrasts > 0).sum(axis=0), (contrasts < 0).sum(axis=0)
+    strata = answers.strata
+    estimates = estimate_contrasts(contrasts, strata, np.ones(len(pairs)), resampling)
+    differences = np.nan_to_num(contrasts)
     table = pd.DataFrame(
         {
             "model_a": [pair.model_a for pair in pairs],
@@ -63,20 +72,35 @@ def compare_pairs(
             "low": estimates.low,
             "high": estimates.high,
             "n": estimates.n,
-            "discordant": only_a + only_b,
-            "p_value": mcnemar(only_a, only_b),
+            "discordant": (differences != 0).sum(axis=0),
+            "p_value": sign_flip(group_sums(differences, strata)),
+            "design_effect": design_effects(differences, (~np.isnan(contrasts)).astype(float), strata),
+            "margin": margin,
+            "p_equivalence": equivalence(contrasts, strata, margin),
         }
     )
-    by_family = table.groupby(["view", "measure"], sort=False)["p_value"]
-    table["p_adjusted"] = by_family.transform(lambda p_values: holm(p_values.to_numpy()))
-    told_apart, level = is_separable(table, alpha), level_left(table, alpha)
-    table["verdict"] = [_phrase(*row) for row in zip(table.itertuples(), told_apart, level, strict=True)]
-    return table
+    families = table.groupby(["view", "measure"], sort=False)
+    for test, adjusted in (("p_value", "p_adjusted"), ("p_equivalence", "p_equivalence_adjusted")):
+        table[adjusted] = families[test].transform(lambda p_values: holm(p_values.to_numpy()))
+    judged = zip(
+        table.itertuples(),
+        is_separable(table, alpha),
+        is_equivalent(table, alpha),
+        level_left(table, alpha),
+        strict=True,
+    )
+    table["verdict"] = [_phrase(*row) for row in judged]
+    return table[list(PAIR_COLUMNS)]
 
 
 def is_separable(pairs: pd.DataFrame, alpha: float = ALPHA) -> pd.Series:
     """Whether each pair's better model is shown to be better: by the adjusted test and by the interval, [pairs]."""
     return (pairs["p_adjusted"] < alpha) & (pairs["low"] > 0)
+
+
+def is_equivalent(pairs: pd.DataFrame, alpha: float = ALPHA) -> pd.Series:
+    """Whether each pair is shown to be less than its margin apart, [pairs]."""
+    return pairs["p_equivalence_adjusted"] < alpha
 
 
 def level_left(pairs: pd.DataFrame, alpha: float = ALPHA) -> pd.Series:
@@ -136,7 +160,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def images_that_would_do(discordant: int, difference: float, n: int, alpha: float = ALPHA) -> int | None:
+def images_that_would_do(
+    discordant: int, difference: float, n: int, alpha: float = ALPHA, design_effect: float = 1.0
+) -> int | None:
     """About how many images would separate a pair that `n` images do not, if its rates stay as they are.
 
     Args:
@@ -144,12 +170,20 @@ def images_that_would_do(discordant: int, difference: float, n: int, alpha: floa
         difference: In accuracy.
         n: Images.
         alpha: Level that the pair's own test must reach; see `level_left`.
+        design_effect: How many of the images tell as much as one alone.
 
     Returns:
         Rounded up to two digits; None where the models are right equally often, or above `OUT_OF_REACH`.
     """
     needed = needed_images(discordant / n, difference, alpha=alpha)
-    return None if needed is None or needed > OUT_OF_REACH else round_up(needed)
+    if needed is None or needed * design_effect > OUT_OF_REACH:
+        return None
+    return round_up(math.ceil(needed * design_effect))
+
+
+def worth(n: int, design_effect: float) -> int:
+    """How many lone images `n` images tell as much as."""
+    return max(1, round(n / design_effect))
 
 
 class _Pair(NamedTuple):
@@ -172,17 +206,19 @@ def _pairs(answers: Answers) -> Iterator[_Pair]:
                 yield _Pair(view, measure, a, b, contrast)
 
 
-def _phrase(pair: NamedTuple, told_apart: bool, alpha: float) -> str:
+def _phrase(pair: NamedTuple, told_apart: bool, alike: bool, alpha: float) -> str:
     """A pair's verdict in few words; alpha is the level that its own test must reach."""
     row = pair._asdict()
     if told_apart:
-        return f"{row['model_a']} better"
+        return f"{row['model_a']} better" + (f", by less than {margin_in_words(row['margin'])}" if alike else "")
+    if alike:
+        return f"equivalent: less than {margin_in_words(row['margin'])} apart"
     if row["discordant"] == 0:
         return "not separable: right on the same images"
-    needed = images_that_would_do(row["discordant"], row["difference"], row["n"], alpha)
+    needed = images_that_would_do(row["discordant"], row["difference"], row["n"], alpha, row["design_effect"])
     if needed is not None:
         return f"not separable: about {needed:,} images would do"
-    smallest = detectable_difference(row["n"], row["discordant"] / row["n"], alpha=alpha)
+    smallest = detectable_difference(worth(row["n"], row["design_effect"]), row["discordant"] / row["n"], alpha=alpha)
     if smallest is None:
         return "not separable: too few images to show any difference"
     return f"not separable: {row['n']:,} images show differences from {points(smallest)}"

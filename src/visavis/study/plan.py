@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visavis.data.dataset import Dataset, Sample
+from visavis.study.pairs import MARGIN
 
 if TYPE_CHECKING:
     from visavis.data.views import View
@@ -25,6 +26,7 @@ class Plan:
         seed: Of the split, the folds, the draws and the bootstrap.
         measures: Names of the measures and chapters that were asked for; empty for all.
         others: Images of another kind, which a model should notice; empty where none were given.
+        margin: A difference in accuracy that makes none, a fraction.
     """
 
     encoders: tuple[Encoder, ...]
@@ -35,6 +37,7 @@ class Plan:
     seed: int
     measures: tuple[str, ...] = ()
     others: tuple[Sample, ...] = ()
+    margin: float = MARGIN
 
     def part(self, name: str) -> tuple[Sample, ...]:
         """The samples of "train" or "test"."""

@@ -81,6 +81,8 @@ def _take(
     decisions.insert(2, "view", view.name)
     decisions.insert(3, "measure", measure)
     decisions.insert(4, "draw", 0)
+    if any(sample.group for sample in test):
+        decisions["group"] = [sample.group for sample in test]
     findings.predictions.append(decisions)
     findings.chosen.setdefault(measure, {})[model] = scores.chosen
     return scores.probabilities

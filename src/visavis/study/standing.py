@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from visavis.study.pairs import images_that_would_do, is_separable, level_left
+from visavis.study.pairs import images_that_would_do, is_equivalent, is_separable, level_left, worth
 from visavis.study.power import detectable_difference
 
 
@@ -22,16 +22,19 @@ class Lead(NamedTuple):
     p_adjusted: float
     separable: bool
     level: float  # that the pair's own test must reach
+    design_effect: float
+    margin: float
+    equivalent: bool  # shown to be less than the margin apart
 
     @property
     def images_that_would_do(self) -> int | None:
         """About how many images would separate the two; None where no number is any advice."""
-        return images_that_would_do(self.discordant, self.difference, self.n, self.level)
+        return images_that_would_do(self.discordant, self.difference, self.n, self.level, self.design_effect)
 
     @property
     def smallest_to_show(self) -> float | None:
         """The smallest difference that as many images show; None where there are too few for any."""
-        return detectable_difference(self.n, self.discordant / self.n, alpha=self.level)
+        return detectable_difference(worth(self.n, self.design_effect), self.discordant / self.n, alpha=self.level)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def read_standings(accuracies: pd.DataFrame, pairs: pd.DataFrame, view: str) -> 
 
 def _leads(best: str, family: pd.DataFrame) -> dict[str, Lead]:
     leads = {}
-    family = family.assign(separable=is_separable(family), level=level_left(family))
+    family = family.assign(separable=is_separable(family), level=level_left(family), equivalent=is_equivalent(family))
     for row in family.to_dict("records"):
         if best not in (row["model_a"], row["model_b"]):
             continue
@@ -92,5 +95,8 @@ def _leads(best: str, family: pd.DataFrame) -> dict[str, Lead]:
             p_adjusted=row["p_adjusted"],
             separable=ahead and bool(row["separable"]),
             level=row["level"],
+            design_effect=row["design_effect"],
+            margin=row["margin"],
+            equivalent=bool(row["equivalent"]),
         )
     return leads

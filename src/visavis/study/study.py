@@ -27,9 +27,10 @@ class Study:
     Attributes:
         results: model, view, measure, metric, value, low, high, n, draw_low, draw_high, tie_group.
         pairs: model_a, model_b, view, measure, metric, difference, low, high, n, discordant, p_value, p_adjusted,
-            verdict.
+            design_effect, margin, p_equivalence, p_equivalence_adjusted, verdict.
         effects: view, measure, effect, description, difference, low, high, n; empty unless the models fill the square.
-        predictions: sample, model, view, measure, draw, label, predicted, confidence, rank: one row a decision.
+        predictions: sample, model, view, measure, draw, label, predicted, confidence, rank: one row a decision;
+            and group where the data have groups.
         thumbnails: sample, name, label, image (encoded): the pictures that the report shows.
         protocol: Arguments, versions, seeds, hashes, the verdict: what is needed to repeat it.
         chapters: Further tables by name; protocol["chapters"] says which chapter each belongs to.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.study.answers import TOP, Answers, answers_of
-from visavis.study.bootstrap import DRAWS, LEVEL, Resampling, estimate_accuracies, strata_of
+from visavis.study.bootstrap import DRAWS, LEVEL, Resampling, estimate_accuracies
 
 RESULT_COLUMNS = (
     "model", "view", "measure", "metric", "value", "low", "high", "n", "draw_low", "draw_high", "tie_group"
@@ -40,7 +40,7 @@ def summarize(predictions: pd.DataFrame, *, draws: int = DRAWS, level: float = L
         metrics.append(f"accuracy@{TOP}")
     right, weights = _metric_columns(answers, metrics)
     resampling = Resampling(draws=draws, level=level, seed=seed)
-    estimates = estimate_accuracies(right, weights, strata_of(answers.classes), resampling)
+    estimates = estimate_accuracies(right, weights, answers.strata, resampling)
     table = _rows(answers, metrics).assign(value=estimates.value, low=estimates.low, high=estimates.high, n=estimates.n)
     table = _with_ranges(table, predictions, metrics).assign(tie_group=np.nan)
     order = pd.factorize(pd.MultiIndex.from_frame(table[["view", "measure", "model"]]))[0]

@@ -16,7 +16,7 @@ from visavis.errors import UsageError
 from visavis.study.bootstrap import LEVEL
 from visavis.study.standing import Lead, Standing, read_standings
 from visavis.study.summary import NAMING
-from visavis.study.wording import listed, p_in_words, percent, points, points_with_interval
+from visavis.study.wording import listed, margin_in_words, p_in_words, percent, points, points_with_interval
 
 # Of measures that cover equally many models, the one to decide by: naming needs no example, a probe is the fairest test
 # of what a model sees, and the last two suit one kind of model alone.
@@ -105,11 +105,16 @@ def _lead(standing: Standing, speeds: pd.DataFrame) -> list[str]:
 
 
 def _tie(standing: Standing) -> str:
-    """The headline where no test separates the best from the next: how many images would."""
+    """The headline where no test separates the best from the next: that they are equivalent, or how many would."""
     best, rivals = standing.best, standing.rivals
     n = f"{int(standing.rows.iloc[0]['n']):,}"
     shares = listed([_share(standing.rows.loc[name]) for name in (best, *rivals)])
     found = f"({shares} right {means_of(standing.measure)})"
+    leads = [standing.leads[name] for name in rivals if name in standing.leads]
+    if len(leads) == len(rivals) and all(lead.equivalent for lead in leads):
+        apart = f"less than {margin_in_words(leads[0].margin)} from {best}" if len(rivals) > 1 else ""
+        apart = apart or f"less than {margin_in_words(leads[0].margin)} apart"
+        return f"These {n} images show {listed([best, *rivals])} to be equivalent, {apart} {found}."
     more = what_would_tell(standing.leads.get(rivals[0]), " the first two" if len(rivals) > 1 else "")
     where = "" if len(rivals) + 1 == len(standing.rows) else "at the top "
     return f"These {n} images cannot separate {listed([best, *rivals])} {where}{found}; {more}."

@@ -45,6 +45,11 @@ def points(difference: float) -> str:
     return f"{100 * difference:.{0 if difference >= 0.0995 else 1}f} points"
 
 
+def margin_in_words(margin: float) -> str:
+    """A margin as it was given: "2 points", "0.5 points"."""
+    return f"{100 * margin:g} points" if margin != 0.01 else "1 point"
+
+
 def round_up(count: int, digits: int = 2) -> int:
     """The next number with so many digits and zeros behind them: 583 becomes 590."""
     step = 10 ** max(0, len(str(count)) - digits)

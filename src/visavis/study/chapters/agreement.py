@@ -10,7 +10,7 @@ import pandas as pd
 from visavis.evaluate.scores import NotMeasurable
 from visavis.report.tables import headline
 from visavis.study.answers import Answers, answers_of
-from visavis.study.bootstrap import Resampling, estimate_accuracies, strata_of
+from visavis.study.bootstrap import Resampling, estimate_accuracies
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.consistency import estimate_consistencies
 
@@ -51,7 +51,7 @@ def _pairs(answers: Answers, families: dict[Family, dict[str, int]], resampling:
     if not named:
         return pd.DataFrame()
     places = [(first, second) for *_, first, second in named]
-    kappa = estimate_consistencies(right, asked, places, strata_of(answers.classes), resampling)
+    kappa = estimate_consistencies(right, asked, places, answers.strata, resampling)
     first, second = np.array(places).T
     both_asked = asked[:, first] & asked[:, second]
     right_a, right_b = right[:, first] & both_asked, right[:, second] & both_asked
@@ -72,7 +72,7 @@ def _all_models(
     answers: Answers, families: dict[Family, dict[str, int]], resampling: Resampling
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Who is right alone, and how many are right together, on the images that all models of a family decided."""
-    strata = strata_of(answers.classes)
+    strata = answers.strata
     alone, together = [], []
     for family, columns in families.items():
         right = answers.right[:, list(columns.values())]  # [images, models]

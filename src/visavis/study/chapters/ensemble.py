@@ -12,10 +12,11 @@ from visavis.evaluate.calibration import fit_on_other_half, logarithms, scaled
 from visavis.evaluate.ensemble import by_best_record, mixture_weights, record_by_class
 from visavis.evaluate.scores import NotMeasurable
 from visavis.report.tables import headline
-from visavis.study.bootstrap import Estimates, Resampling, estimate_accuracies, estimate_contrasts
+from visavis.study.bootstrap import Estimates, Resampling, estimate_accuracies, estimate_contrasts, group_sums
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import Tested, images_of, measures_shown, models_of, probabilities_of
-from visavis.study.pairs import holm, mcnemar
+from visavis.study.paired_tests import sign_flip
+from visavis.study.pairs import holm
 from visavis.study.power import ALPHA
 from visavis.study.verdict import WITHOUT_EXAMPLES, means_of
 from visavis.study.wording import listed, p_in_words, percent, points_with_interval
@@ -159,7 +160,7 @@ def _compared(
     contrasts = right - single[:, None]
     gain = estimate_contrasts(contrasts, images.strata, np.ones(len(table)), resampling)
     honest = (table["method"] != ORACLE).to_numpy()
-    p_value = np.where(honest, mcnemar((contrasts > 0).sum(axis=0), (contrasts < 0).sum(axis=0)), np.nan)
+    p_value = np.where(honest, sign_flip(group_sums(contrasts, images.strata)), np.nan)
     p_adjusted = np.full(len(table), np.nan)
     p_adjusted[honest] = holm(p_value[honest])
     return table.assign(

@@ -100,10 +100,16 @@ def _auroc(found: Separation, strata: np.ndarray, resampling: Resampling) -> dic
     values[:n_own, 0], values[n_own:, 1] = found.own_above, found.other_below
     weights = np.zeros_like(values)
     weights[:n_own, 0] = weights[n_own:, 1] = 1
-    both = np.concatenate([strata, np.full(n_others, strata.max() + 1)])
+    both = np.concatenate([strata, _alone_in_one_stratum(strata, n_others)])
     draws = resampled_means(values, weights, both, resampling).sum(axis=1) - found.auroc
     (low,), (high,) = area_intervals(np.array([found.auroc]), draws[:, None], min(n_own, n_others), resampling)
     return {"value": found.auroc, "low": float(low), "high": float(high)}
+
+
+def _alone_in_one_stratum(strata: np.ndarray, n_others: int) -> np.ndarray:
+    """Strata of the other images, to stand below those of the own: one of theirs, and no groups."""
+    own = np.full(n_others, strata.max() + 1)
+    return own if strata.ndim == 1 else np.column_stack([own, own + np.arange(n_others)])
 
 
 def _fpr95(found: Separation, own: np.ndarray, others: np.ndarray, resampling: Resampling) -> dict[str, float]:

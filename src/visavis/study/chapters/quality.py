@@ -12,7 +12,7 @@ from visavis.errors import UsageError
 from visavis.evaluate.scores import NotMeasurable
 from visavis.report.tables import headline
 from visavis.study.answers import answers_of
-from visavis.study.bootstrap import Resampling, estimate_accuracies, estimate_contrasts, strata_of
+from visavis.study.bootstrap import Resampling, estimate_accuracies, estimate_contrasts, group_sums
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.flaws import (
     COPY,
@@ -23,7 +23,7 @@ from visavis.study.flaws import (
     find_duplicates,
     find_outliers,
 )
-from visavis.study.pairs import mcnemar
+from visavis.study.paired_tests import sign_flip
 from visavis.study.power import ALPHA
 from visavis.study.wording import listed, percent
 
@@ -131,7 +131,7 @@ def _effect(material: Material, concerned: Mapping[str, list[str]]) -> tuple[pd.
     if len(left_out) > 2:
         left_out["all"] = {sample for own in concerned.values() for sample in own}
     right = answers.right[:, list(columns.values())]  # [images, models]
-    strata, resampling = strata_of(answers.classes), Resampling(seed=material.plan.seed)
+    strata, resampling = answers.strata, Resampling(seed=material.plan.seed)
     effects, leads = [], []
     for name, out in left_out.items():
         kept = ~np.isin(ids, list(out))
@@ -145,7 +145,7 @@ def _effect(material: Material, concerned: Mapping[str, list[str]]) -> tuple[pd.
         if second is not None:
             contrast = np.where(kept, right[:, best] - right[:, second], np.nan)[:, None]
             gap = estimate_contrasts(contrast, strata, np.ones(1), resampling)
-            p_value = mcnemar((contrast > 0).sum(axis=0), (contrast < 0).sum(axis=0))[0]
+            p_value = sign_flip(group_sums(np.nan_to_num(contrast), strata))[0]
             names = list(columns)
             leads.append((name, names[best], names[second], gap.value[0], gap.low[0], gap.high[0], gap.n[0], p_value))
     return (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from visavis.study.answers import number_groups
 from visavis.study.bootstrap import strata_of
 from visavis.study.chapters.chapter import Material
 from visavis.study.halves import second_half
@@ -23,7 +24,7 @@ class Tested:
         ids: [images].
         order: Their places in the test part, [images].
         truth: The true column of all probabilities, [images].
-        strata: Of the bootstrap, [images].
+        strata: Of `strata_of`.
         second: Whether an image is of the second half, bool [images]; see `second_half`.
     """
 
@@ -45,7 +46,7 @@ def images_of(material: Material) -> Tested:
         ids=np.array([test[place].id for place in order]),
         order=order,
         truth=truth,
-        strata=strata_of(classes),
+        strata=strata_of(classes, number_groups([test[place].group for place in order])),
         second=second_half(classes, [test[place].group for place in order], material.plan.seed),
     )
 
