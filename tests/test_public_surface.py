@@ -32,7 +32,7 @@ def test_public_names():
         (
             "compare",
             "models, data, out=None, *, views=(), templates=None, measures=(), others=None, exclude=(), "
-            "test_fraction=0.5, seed=0, effort='usual', progress=…, tell=…",
+            "test_fraction=0.5, margin=0.02, seed=0, effort='usual', progress=…, tell=…",
         ),
         ("Encoder.encode_images", "self, images, batch_size=32, normalize=False"),
         ("Encoder.encode_texts", "self, texts, batch_size=256, normalize=False"),

@@ -56,8 +56,8 @@ def compare(  # noqa: PLR0913  # each is an option
         Every view is encoded anew. May be given several times.
     measures
         What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, few_shot,
-        prompts, agreement, ensemble, calibration, selective, out_of_distribution, quality, maps, recommend, robustness,
-        levels, invariance, shift.
+        prompts, agreement, ranking, ensemble, calibration, selective, out_of_distribution, quality, robustness, levels,
+        invariance, shift, maps, recommend.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude

@@ -100,14 +100,14 @@ def answers_of(predictions: pd.DataFrame, draw: int = 0) -> Answers:
     )
 
 
-def number_groups(names: Sequence[str]) -> np.ndarray | None:
+def number_groups(names: Sequence[str] | np.ndarray) -> np.ndarray | None:
     """Numbers of the groups, [images], in which a lone image ("") is its own; None where all images are alone."""
-    names = np.asarray(names, dtype=object)
-    alone = names == ""
+    known = np.asarray(names, dtype=object)
+    alone = known == ""
     if alone.all():
         return None
-    numbers = pd.factorize(names)[0]
-    return np.where(alone, numbers.max() + 1 + np.arange(len(names)), numbers)
+    numbers = pd.factorize(known)[0]
+    return np.where(alone, numbers.max() + 1 + np.arange(len(known)), numbers)
 
 
 def _number_cells(rows: pd.DataFrame) -> tuple[np.ndarray, tuple[Cell, ...]]:

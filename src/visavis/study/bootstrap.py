@@ -241,7 +241,8 @@ def _percentiles(means: np.ndarray, strata: np.ndarray, level: float) -> tuple[n
     """Of the resamples; with groups so far out that a normal scatter of as many groups gives Student's interval."""
     tail = (1 - level) / 2
     if strata.ndim == 2:
-        groups = max(2, len(np.unique(strata[:, 1])))
+        sizes = np.bincount(strata[:, 1])
+        groups = max(2, sizes.sum() ** 2 / (sizes**2).sum())  # Kish: groups of unequal sizes are worth fewer
         tail = float(ndtr(np.sqrt(groups / (groups - 1)) * stdtrit(groups - 1, tail)))
     low, high = np.nanquantile(means, [tail, 1 - tail], axis=0)
     return low, high

@@ -44,7 +44,8 @@ def make_material(
     tables = []
     for (measure, model), scores in probabilities.items():
         table = predictions_from_scores(scores, classes, labels)
-        tables.append(table.assign(sample=names, model=model, view="clean", measure=measure, draw=0))
+        table = table.assign(sample=names, model=model, view="clean", measure=measure, draw=0)
+        tables.append(table.assign(group=list(groups)) if groups else table)
     predictions = with_naming(pd.concat(tables, ignore_index=True))
     pairs = compare_pairs(predictions, draws=200)
     results = tie_groups(summarize(predictions, draws=200), pairs)

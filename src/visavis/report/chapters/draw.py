@@ -16,6 +16,7 @@ from visavis.report.chapters.maps import maps
 from visavis.report.chapters.out_of_distribution import out_of_distribution
 from visavis.report.chapters.prompts import prompts
 from visavis.report.chapters.quality import quality
+from visavis.report.chapters.ranking import ranking
 from visavis.report.chapters.recommend import recommend
 from visavis.report.chapters.robustness import robustness
 from visavis.report.chapters.selective import selective
@@ -29,6 +30,7 @@ CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "prompts": ("Prompts", prompts),
     "recommend": ("What to use", recommend),
     "agreement": ("Agreement", agreement),
+    "ranking": ("Ranking", ranking),
     "ensemble": ("Several together", ensemble),
     "calibration": ("Calibration", calibration),
     "selective": ("Knowing when it is wrong", selective),

@@ -18,6 +18,7 @@ from visavis.study.chapters.maps import maps
 from visavis.study.chapters.out_of_distribution import out_of_distribution
 from visavis.study.chapters.prompts import prompts
 from visavis.study.chapters.quality import quality
+from visavis.study.chapters.ranking import ranking
 from visavis.study.chapters.recommend import recommend
 from visavis.study.chapters.robustness import robustness
 from visavis.study.chapters.selective import selective
@@ -30,6 +31,7 @@ CHAPTERS: dict[str, WriteChapter] = {
     "few_shot": few_shot,
     "prompts": prompts,
     "agreement": agreement,
+    "ranking": ranking,
     "ensemble": ensemble,
     "calibration": calibration,
     "selective": selective,
