@@ -189,3 +189,39 @@ def test_images_without_a_label_are_skipped_by_name():
     kept = only_labelled(Dataset(name="pets", samples=samples))
     assert [sample.label for sample in kept.samples] == ["cat", "dog"]
     assert [(file.name, file.reason) for file in kept.skipped] == [("1.png", "without a label")]
+
+
+class TestGroups:
+    def grouped(self, *groups: str, label: str = "cat") -> list[Sample]:
+        return [replace(sample(f"{label}/{place}", label), group=group) for place, group in enumerate(groups)]
+
+    def test_a_group_is_never_parted_and_counts_as_one_image(self):
+        data = dataset(*self.grouped(*"aaaaaabbbccdefgg", "", ""))
+        parted = split(data, test_fraction=0.5, seed=1)
+        by_group = {group: {one.part for one in parted.samples if one.group == group} for group in "abcdefg"}
+        assert all(len(own) == 1 for own in by_group.values())
+        units = [*by_group.values(), *({one.part} for one in parted.samples if not one.group)]
+        assert sum(own == {"test"} for own in units) == round(0.5 * 9)
+        assert "Groups are never parted." in describe_split(data, parted, seed=1)
+
+    def test_a_group_of_several_classes_stays_together(self):
+        cats, dogs = self.grouped(*"abcdefgh"), self.grouped(*"abcdefgh", label="dog")
+        parted = split(dataset(*cats, *dogs), test_fraction=0.5, seed=0)
+        part = {one.group: one.part for one in parted.samples if one.label == "cat"}
+        assert {one.group: one.part for one in parted.samples if one.label == "dog"} == part
+        assert sorted(part.values()) == ["test"] * 4 + ["train"] * 4
+
+    def test_groups_that_share_a_file_stay_together(self):
+        one, other = (replace(sample(f"cat/{name}", "cat", content=7), group=name) for name in "ab")
+        data = dataset(one, other, *self.grouped(*"abcdefgh"))
+        for seed in range(8):
+            parted = split(data, test_fraction=0.5, seed=seed)
+            assert len({sample.part for sample in parted.samples if sample.group in "ab"}) == 1
+
+    def test_data_that_part_a_group_themselves_are_told_so(self):
+        samples = [
+            replace(one, part=part) for one, part in zip(self.grouped(*"aab"), ("train", "test", "test"), strict=True)
+        ]
+        data = dataset(*samples)
+        words = describe_split(data, split(data, test_fraction=0.5, seed=0), seed=0)
+        assert "1 group is in both parts" in words

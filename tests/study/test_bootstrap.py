@@ -15,8 +15,10 @@ from visavis.study import bootstrap
 from visavis.study.bootstrap import (
     Resampling,
     clopper_pearson,
+    design_effects,
     estimate_accuracies,
     estimate_contrasts,
+    group_sums,
     resampled_means,
     strata_of,
 )
@@ -163,6 +165,72 @@ class TestContrastIntervals:
         differences = np.array([[1.0], [np.nan], [0.0], [-1.0]] * 50)
         found = estimate_contrasts(differences, np.zeros(200, int), np.ones(1), Resampling())
         assert (found.value[0], found.n[0]) == (0.0, 150)
+
+
+class TestGroups:
+    """Copies of an image in one group must count as the one image."""
+
+    right = (np.random.default_rng(4).random((90, 3)) < (0.9, 0.6, 0.5)).astype(float)
+    classes = np.arange(90) % 3
+    copies = np.repeat(np.arange(90), 4)
+
+    def test_groups_of_one_class_are_stratified(self):
+        strata = strata_of(self.classes[self.copies], self.copies)
+        assert strata[:, 0].tolist() == strata_of(self.classes)[self.copies].tolist()
+        assert strata[:, 1].tolist() == self.copies.tolist()
+
+    def test_groups_across_classes_are_one_stratum(self):
+        assert (strata_of(self.classes, np.arange(90) // 3)[:, 0] == 0).all()
+
+    def test_a_group_is_drawn_whole(self):
+        # one group of three right answers and one of one wrong answer: a resample has 0, 3 of 4 or 1 right
+        right, strata = column(3, 4), strata_of(np.zeros(4, int), np.array([0, 0, 0, 1]))
+        means = resampled_means(right, np.ones_like(right), strata, Resampling(draws=400))
+        assert set(means[:, 0]) == {0.0, 0.75, 1.0}
+
+    def test_resamples_are_those_of_the_images_without_copies(self):
+        lone = resampled_means(self.right, np.ones_like(self.right), strata_of(self.classes), Resampling(draws=100))
+        right, strata = self.right[self.copies], strata_of(self.classes[self.copies], self.copies)
+        np.testing.assert_allclose(resampled_means(right, np.ones_like(right), strata, Resampling(draws=100)), lone)
+
+    @pytest.mark.parametrize("estimate", ["accuracies", "contrasts"])
+    def test_intervals_are_those_without_copies_and_a_little_wider(self, estimate):
+        def ends(values: np.ndarray, strata: np.ndarray) -> np.ndarray:
+            if estimate == "accuracies":
+                found = estimate_accuracies(values, np.ones_like(values), strata, Resampling())
+            else:
+                found = estimate_contrasts(values - values[:, [1]], strata, np.ones(3), Resampling())
+            return np.stack([found.low, found.high])
+
+        lone = ends(self.right, strata_of(self.classes))
+        grouped = ends(self.right[self.copies], strata_of(self.classes[self.copies], self.copies))
+        np.testing.assert_allclose(grouped, lone, atol=0.02)  # Student's law for 90 groups, up to a resampled image
+
+    def test_design_effect_by_hand(self):
+        # 4 copies: 4 times 90 / 89; lone images 1; all alike: nothing is seen, and a group is worth one image
+        right, strata = self.right[self.copies], strata_of(self.classes[self.copies], self.copies)
+        assert design_effects(right, np.ones_like(right), strata) == pytest.approx([4 * 90 / 89] * 3)
+        assert design_effects(right, np.ones_like(right), strata[:, 0]).tolist() == [1.0] * 3
+        same = np.ones((360, 1))
+        assert design_effects(same, same, strata).tolist() == [4.0]
+
+    def test_all_right_is_as_certain_as_the_groups_are_many(self):
+        right, strata = np.ones((200, 1)), strata_of(np.zeros(200, int), np.arange(200) // 5)
+        found = estimate_accuracies(right, right, strata, Resampling())
+        assert found.low[0] == pytest.approx(0.9119, abs=1e-4)  # 40 of 40
+
+    def test_order_of_the_images_plays_no_part(self):
+        order = np.random.default_rng(0).permutation(360)
+        right, strata = self.right[self.copies], strata_of(self.classes[self.copies], self.copies)
+        assert (group_sums(right[order], strata[order]) == group_sums(right, strata)).all()
+
+    def test_a_normal_mean_has_students_interval(self):
+        # expanded percentiles of 12 groups of one: t of 11 degrees of freedom, 2.201 in place of 1.96
+        values = stats.norm.ppf((np.arange(12) + 0.5) / 12)[:, None]
+        strata = strata_of(np.zeros(12, int), np.arange(12))
+        found = estimate_contrasts(values, strata, np.full(1, 9.0), Resampling(draws=40_000))
+        half = stats.t.ppf(0.975, 11) * values.std(ddof=1) / np.sqrt(12)
+        assert (found.high[0] - found.low[0]) / 2 == pytest.approx(half, rel=0.05)
 
 
 @given(

@@ -105,6 +105,59 @@ class TestVerdicts:
         assert pairs["verdict"].tolist() == ["not separable: about 77 images would do", "A better", "B better"]
 
 
+class TestEquivalent:
+    def pair(self, predictions: pd.DataFrame, **settings: float) -> pd.Series:
+        return only(compare_pairs(predictions, **settings))
+
+    def test_alike_on_many_images(self, table):
+        # 5 : 5 of 1,000: error sqrt(12 / 1002 / 1002) = 0.00346, and 2 points are 5.8 of it
+        ranks = {"A": "1" * 5 + "2" * 5 + "1" * 990, "B": "2" * 5 + "1" * 5 + "1" * 990}
+        pair = self.pair(table(ranks))
+        assert pair["verdict"] == "equivalent: less than 2 points apart"
+        assert pair["p_equivalence"] < 1e-6
+        assert self.pair(table(ranks), margin=0.005)["verdict"].startswith("not separable")
+
+    def test_better_by_little(self, table):
+        pair = self.pair(table({"A": "1" * 2000, "B": "1" * 1985 + "2" * 15}))
+        assert pair["verdict"] == "A better, by less than 2 points"
+
+    def test_the_claims_of_a_family_are_corrected(self, table):
+        ranks = {"A": "12" * 200, "B": "12" * 199 + "11", "C": "12" * 198 + "1122"}
+        pairs = compare_pairs(table(ranks))
+        oracle = multipletests(pairs["p_equivalence"], method="holm")[1]
+        assert pairs["p_equivalence_adjusted"].tolist() == pytest.approx(oracle.tolist())
+
+
+class TestGroups:
+    def predictions(self, table, copies: int, groups: bool) -> pd.DataFrame:
+        """20 images, of which A alone has 9 right and B alone 1; each several times."""
+        once = table({"A": "1" * 9 + "2" + "1" * 10, "B": "2" * 9 + "1" + "1" * 10})
+        rows = [once.assign(group=once["sample"], sample=once["sample"] + f" {number}") for number in range(copies)]
+        return pd.concat(rows) if groups else pd.concat(rows).drop(columns="group")
+
+    def test_copies_of_an_image_prove_no_more_than_the_image(self, table):
+        once, alone, grouped = (
+            only(compare_pairs(self.predictions(table, *case))) for case in ((1, False), (4, False), (4, True))
+        )
+        assert grouped["p_value"] == pytest.approx(once["p_value"])
+        assert alone["p_value"] < once["p_value"] / 1000
+        assert (grouped["n"], grouped["discordant"]) == (80, 40)
+        assert grouped["design_effect"] == pytest.approx(4 * 20 / 19)
+        assert (grouped["low"], grouped["high"]) == pytest.approx((once["low"], once["high"]), abs=0.05)
+
+    def test_more_images_of_as_large_groups_are_asked_for(self, table):
+        ranks = {"A": "11122" + "1" * 35, "B": "22211" + "1" * 35}
+        once = table(ranks)
+        rows = [once.assign(group=once["sample"], sample=once["sample"] + f" {number}") for number in range(5)]
+        words = only(compare_pairs(pd.concat(rows)))["verdict"], only(compare_pairs(once))["verdict"]
+        grouped, alone = (int("".join(filter(str.isdigit, text))) for text in words)
+        assert grouped == pytest.approx(5 * alone, rel=0.06)  # 40 / 39 and rounding
+
+    def test_a_column_of_no_groups_changes_nothing(self, table):
+        predictions = table({"A": "1121" * 25, "B": "2112" * 25})
+        pd.testing.assert_frame_equal(compare_pairs(predictions.assign(group="")), compare_pairs(predictions))
+
+
 class TestOracles:
     def test_mcnemar_is_statsmodels(self):
         tables = [(0, 0), (0, 1), (5, 0), (6, 0), (7, 7), (12, 30), (3, 19), (400, 460), (1, 1)]

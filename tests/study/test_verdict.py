@@ -73,6 +73,10 @@ class TestHeadline:
         text = headline(verdict(table({"C": ranks(50, 200), "A": ranks(150, 200), "B": ranks(100, 200)})))
         assert "more than B, the next best" in text
 
+    def test_a_tie_may_be_shown_to_be_one(self, table):
+        text = headline(verdict(table(rank_apart(5, 5, 900, 1000))))
+        assert text.startswith("These 1,000 images show A and B to be equivalent, less than 2 points apart (")
+
     def test_too_few_images_and_how_many_would_do(self, table):
         # 8 of 40 images discordant, 5 : 3; (1.95996 sqrt(0.2) + 0.84162 sqrt(0.2 - 0.0025))^2 / 0.0025 = 625.5 -> 630
         text = headline(verdict(table(rank_apart(5, 3, 20, 40))))
