@@ -12,8 +12,7 @@ from scipy.stats import permutation_test
 from statsmodels.stats.weightstats import DescrStatsW
 
 from visavis.study.bootstrap import group_sums, strata_of
-from visavis.study.paired_tests import equivalence, sign_flip
-from visavis.study.pairs import mcnemar
+from visavis.study.paired_tests import equivalence, mcnemar, sign_flip
 
 
 def enumerated(sums: list[int]) -> float:

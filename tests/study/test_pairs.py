@@ -11,7 +11,8 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from visavis.errors import UsageError
-from visavis.study.pairs import PAIR_COLUMNS, compare_pairs, holm, is_separable, level_left, mcnemar, tie_groups
+from visavis.study.paired_tests import mcnemar
+from visavis.study.pairs import PAIR_COLUMNS, compare_pairs, holm, is_separable, level_left, tie_groups
 from visavis.study.summary import summarize
 
 NUMBERS = ["difference", "low", "high", "n", "discordant", "p_value", "p_adjusted"]

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from visavis.errors import UsageError
-from visavis.study.pairs import mcnemar
+from visavis.study.paired_tests import mcnemar
 from visavis.study.power import detectable_difference, needed_images
 
 

@@ -1,8 +1,8 @@
-"""Tests of two models on the same images: that they differ, where images belong together, and that they do not.
+"""Tests of two models on the same images: that they differ, also where images belong together, and that they do not.
 
-Sources: sign flips, Fisher 1935, The Design of Experiments, section 21. Two one-sided tests, Schuirmann 1987, Journal
-of Pharmacokinetics and Biopharmaceutics 15, with the standard error of Bonett and Price 2012, Journal of Educational
-and Behavioral Statistics 37.
+Sources: McNemar 1947, Psychometrika 12. Sign flips, Fisher 1935, The Design of Experiments, section 21. Two one-sided
+tests, Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15, with the standard error of Bonett and Price
+2012, Journal of Educational and Behavioral Statistics 37.
 """
 
 from __future__ import annotations
@@ -12,6 +12,20 @@ from scipy.special import bdtr, stdtr
 from scipy.stats import binom
 
 from visavis.study.bootstrap import design_effects, group_sums, with_one_more_each
+
+
+def mcnemar(only_a: np.ndarray, only_b: np.ndarray) -> np.ndarray:
+    """Exact two-sided p-values: were it a fair coin which of the two models is right where they differ?
+
+    Args:
+        only_a: Images on which a alone is right, [pairs].
+        only_b: Images on which b alone is right, [pairs].
+
+    Returns:
+        [pairs]; 1 where the models never differ.
+    """
+    fewer = np.minimum(only_a, only_b)
+    return np.minimum(1.0, 2 * bdtr(fewer, only_a + only_b, 0.5))
 
 
 def sign_flip(sums: np.ndarray) -> np.ndarray:
@@ -53,14 +67,12 @@ def equivalence(contrasts: np.ndarray, strata: np.ndarray, margin: float) -> np.
 
 def _sign_flip(sums: np.ndarray) -> float:
     sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
-    ahead, total = int(sums[sums > 0].sum()), int((sizes * counts).sum())
-    fewer = min(ahead, total - ahead)
     if len(sizes) <= 1:
-        lone = int(sizes.sum()) or 1
-        return float(min(1.0, 2 * bdtr(fewer // lone, total // lone, 0.5)))
+        return float(mcnemar(np.array((sums > 0).sum()), np.array((sums < 0).sum())))
+    ahead, total = int(sums[sums > 0].sum()), int((sizes * counts).sum())
     law = np.ones(1)  # of the sum of the sizes that point one way
     for size, count in zip(sizes, counts, strict=True):
         steps = np.zeros(size * count + 1)
         steps[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
         law = np.convolve(law, steps)
-    return float(min(1.0, 2 * law[: fewer + 1].sum()))
+    return float(min(1.0, 2 * law[: min(ahead, total - ahead) + 1].sum()))

@@ -1,6 +1,6 @@
 """Which models can be told apart, and which are equivalent: paired tests, Holm's correction, tie groups.
 
-Sources: McNemar 1947, Psychometrika 12; Holm 1979, Scandinavian Journal of Statistics 6.
+Source: Holm 1979, Scandinavian Journal of Statistics 6; the tests are those of `paired_tests.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import bdtr
 
 from visavis.study.answers import Answers, answers_of
 from visavis.study.bootstrap import DRAWS, Resampling, design_effects, estimate_contrasts, group_sums
@@ -132,20 +131,6 @@ def tie_groups(results: pd.DataFrame, pairs: pd.DataFrame, *, alpha: float = ALP
                 group, best = group + 1, row.model
             results.loc[row.Index, "tie_group"] = group
     return results
-
-
-def mcnemar(only_a: np.ndarray, only_b: np.ndarray) -> np.ndarray:
-    """Exact two-sided p-values: were it a fair coin which of the two models is right where they differ?
-
-    Args:
-        only_a: Images on which a alone is right, [pairs].
-        only_b: Images on which b alone is right, [pairs].
-
-    Returns:
-        [pairs]; 1 where the models never differ.
-    """
-    fewer = np.minimum(only_a, only_b)
-    return np.minimum(1.0, 2 * bdtr(fewer, only_a + only_b, 0.5))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
