@@ -48,4 +48,4 @@ def test_every_number_is_a_cell(section):
 def test_likelier_ranks_are_darker(section):
     assert [shade(share) for share in (0.0, 0.05, 0.3, 0.5, 0.76, 1.0)] == [0, 1, 2, 3, 4, 4]
     assert re.search(r'k4"><data value="0.8415">84.2', section)
-    assert section.count("<details") == 1
+    assert section.count('<details class="more">') == 1

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.study.answers import answers_of
-from visavis.study.bootstrap import LEVEL, Resampling, estimate_contrasts, resampled_means, strata_of
+from visavis.study.bootstrap import LEVEL, Resampling, estimate_contrasts, resampled_means
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.ensemble import chosen_together
 from visavis.study.pairs import compare_pairs
@@ -165,7 +165,7 @@ def _under_change(material: Material, measure: str) -> Line:
     models = list(dict.fromkeys(cell.model for cell in answers.cells))
     by_model = [[place for place, cell in enumerate(answers.cells) if cell.model == model] for model in models]
     right = np.column_stack([answers.right[:, places].mean(axis=1) for places in by_model])  # [images, models]
-    return _by_contrasts(material, models, right, strata_of(answers.classes), f"over {listed(views)}", measure)
+    return _by_contrasts(material, models, right, answers.strata, f"over {listed(views)}", measure)
 
 
 def _by_contrasts(

@@ -12,7 +12,7 @@ from scipy.special import stdtr
 
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.answers import Cell, answers_of
-from visavis.study.bootstrap import Resampling, estimate_contrasts, strata_of
+from visavis.study.bootstrap import Resampling, estimate_contrasts
 from visavis.study.chapters.chapter import Material
 from visavis.study.chapters.scored import measures_shown
 from visavis.study.pairs import holm
@@ -60,7 +60,7 @@ def seen_under(material: Material, views: Sequence[str]) -> dict[str, Seen]:
     rows = material.predictions
     answers = answers_of(rows[rows["view"].isin(wanted) & rows["measure"].isin(measures)])
     columns = {cell: number for number, cell in enumerate(answers.cells)}
-    strata = strata_of(answers.classes)
+    strata = answers.strata
     seen = {}
     for measure in measures:
         models = [
