@@ -1,6 +1,6 @@
 """Linear probe: multinomial logistic regression on frozen features, its L2 strength chosen by validation.
 
-Radford et al. 2021, appendix A.3, also for the search of the strength. Here it is chosen on the training part alone, and
+Radford et al. 2021, appendix A.3, also for the search of the strength. Here it is chosen on the training part alone;
 where validation does not tell strengths apart the usual one stands, after the one-standard-error rule of Breiman et al.
 1984 (Classification and Regression Trees, section 3.4.3): a few images put one of fifteen first by chance.
 """
