@@ -77,7 +77,7 @@ class TestWhatIsRefused:
         [
             ("a.png", "is a single image. Give a folder"),
             ("a.zip", "is an archive, which has to be unpacked first. Give"),
-            ("a.xlsx", "is neither a folder nor a .csv, .tsv or .parquet file. Give"),
+            ("a.xlsx", "is neither a folder nor a .csv, .tsv, .parquet, .npz or IDX file. Give"),
         ],
     )
     def test_another_kind_of_file(self, tmp_path, name, words):

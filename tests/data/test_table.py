@@ -57,6 +57,12 @@ class TestCSV:
         assert dataset.name == "table"
         assert not dataset.skipped
 
+    def test_groups_belong_together_and_one_image_to_one(self, folder):
+        rows = "path,label,Group\ncat/a.png,cat,video 1\ndog/d.png,dog,7.0\ncat/a.png,cat,video 2\n"
+        dataset = read_table(write(folder, rows))
+        assert [one.group for one in dataset.samples] == ["video 1", "7.0"]
+        assert [one.reason for one in dataset.skipped] == ["listed before under the label 'cat', group 'video 1'"]
+
     def test_same_ids_as_the_folder(self, folder):
         table = write(folder, "path,label\n./cat/a.png,cat\ncat/../dog/d.png,dog\n")
         by_folder = {sample.name: sample.id for sample in read_folder(folder).samples}

@@ -33,7 +33,7 @@ class Candidate:
         place: Where it lies in the data set, in POSIX form; with the bytes it makes the sample's id.
         path: The file, or None where `data` holds the encoded image.
         data: The encoded image, or None.
-        label: As in Sample; so are `captions` and `part`.
+        label: As in Sample; so are `captions`, `part` and `group`.
     """
 
     place: str
@@ -42,6 +42,7 @@ class Candidate:
     label: str | None = None
     captions: tuple[str, ...] = ()
     part: str = ""
+    group: str = ""
 
 
 def check_samples(
@@ -49,8 +50,8 @@ def check_samples(
 ) -> tuple[tuple[Sample, ...], tuple[Skipped, ...]]:
     """Decode every candidate once; the order is kept.
 
-    An image listed more than once under one label becomes one sample with all its captions; under another label or in
-    another part it is skipped.
+    An image listed more than once under one label becomes one sample with all its captions; under another label, in
+    another part or group it is skipped.
     """
     samples: dict[str, Sample] = {}
     skipped: list[Skipped] = []
@@ -93,6 +94,7 @@ def _check(candidate: Candidate) -> Sample | Skipped:
         label=candidate.label,
         captions=candidate.captions,
         part=candidate.part,
+        group=candidate.group,
     )
 
 
@@ -116,12 +118,13 @@ def read_file(path: Path) -> bytes:
 
 
 def _same_use(one: Sample, other: Sample) -> bool:
-    return (one.label, one.part) == (other.label, other.part)
+    return (one.label, one.part, one.group) == (other.label, other.part, other.group)
 
 
 def _contradiction(known: Sample) -> str:
     part = f" in the {known.part} part" if known.part else ""
-    return f"listed before under the label {known.label!r}{part}"
+    group = f", group {known.group!r}" if known.group else ""
+    return f"listed before under the label {known.label!r}{part}{group}"
 
 
 def _unique(texts: Iterable[str]) -> tuple[str, ...]:

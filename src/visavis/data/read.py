@@ -1,4 +1,4 @@
-"""One door for every source of images: a folder, a table, or the name of an embedded data set."""
+"""One door for every source of images: a folder, a table, arrays, or the name of an embedded data set."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from pathlib import Path
 from visavis.data.checking import Progress, printable
 from visavis.data.dataset import Dataset
 from visavis.data.folder import IMAGE_SUFFIXES, read_folder
+from visavis.data.idx import idx_files, is_idx, read_idx
+from visavis.data.numpy_arrays import read_npz
 from visavis.data.table import read_table
 from visavis.errors import UsageError, VisavisError, did_you_mean
 
 _TABLES = (".csv", ".tsv", ".parquet")
 _FORMS = (
     "Give a folder with one folder of images for each class, a CSV or Parquet file with the columns path and label, "
-    "or the name of an embedded set such as emoji."
+    "IDX files, a NumPy .npz, or the name of an embedded set such as emoji."
 )
 
 
 def read_dataset(source: str | Path, progress: Progress | None = None) -> Dataset:
-    """The images of a folder, of a table or of an embedded set, checked.
+    """The images of a folder, of a table, of arrays (IDX, NumPy) or of an embedded set, checked.
 
     Args:
         source: A path, or a name of an embedded set ("emoji"; a folder of that name is "./emoji").
@@ -42,8 +44,12 @@ def read_dataset(source: str | Path, progress: Progress | None = None) -> Datase
         if str(source).startswith("emoji") and path.name == str(source):
             return read_emoji(str(source))
         raise UsageError(_missing(path, embedded=tuple(TASKS)))
-    if stat.S_ISDIR(mode):
+    if (stat.S_ISDIR(mode) and _holds_idx(path)) or (stat.S_ISREG(mode) and is_idx(path)):
+        dataset = read_idx(path, progress)
+    elif stat.S_ISDIR(mode):
         dataset = read_folder(path, progress)
+    elif stat.S_ISREG(mode) and path.suffix.lower() == ".npz":
+        dataset = read_npz(path, progress)
     elif stat.S_ISREG(mode) and path.suffix.lower() in _TABLES:
         dataset = read_table(path, progress)
     else:
@@ -89,6 +95,13 @@ def _mode(path: Path) -> int | None:
         raise UsageError(f"The data path {printable(str(path))!r} cannot be opened: {error.strerror}.") from error
 
 
+def _holds_idx(folder: Path) -> bool:
+    try:
+        return bool(idx_files(folder))
+    except OSError:  # the reader of folders says why
+        return False
+
+
 def _missing(path: Path, embedded: tuple[str, ...]) -> str:
     try:
         beside = [printable(name) for name in os.listdir(path.parent) if not name.startswith(".")]
@@ -105,7 +118,7 @@ def _unsuitable(path: Path) -> str:
     elif suffix in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
         what = "is an archive, which has to be unpacked first"
     else:
-        what = "is neither a folder nor a .csv, .tsv or .parquet file"
+        what = "is neither a folder nor a .csv, .tsv, .parquet, .npz or IDX file"
     return f"The data path {printable(str(path))!r} {what}. {_FORMS}"
 
 

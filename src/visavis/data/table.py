@@ -1,4 +1,4 @@
-"""A table of images: CSV with `path,label[,caption][,part]`, or Parquet with these or with the images themselves.
+"""A table of images: CSV with `path,label[,caption][,part][,group]`, or Parquet with these or the images themselves.
 
 Paths are relative to the table's folder, or absolute. Parquet may instead hold a column `image` of bytes, or of
 `{bytes, path}` as Hugging Face data sets do, whose integer labels are turned into their names. An empty label is none.
@@ -23,7 +23,7 @@ from visavis.data.dataset import Dataset, Skipped
 from visavis.data.splits import PART_NAMES, parts_by_name
 from visavis.errors import UsageError, did_you_mean
 
-_COLUMNS = ("path", "image", "label", "caption", "captions", "part", "split")
+_COLUMNS = ("path", "image", "label", "caption", "captions", "part", "split", "group")
 
 Needed: TypeAlias = tuple[tuple[str, ...], ...]  # of each group of columns one
 NEEDED: Needed = (("path", "image"), ("label",))
@@ -118,7 +118,8 @@ def known_columns(path: Path, found: Sequence[str], needed: Needed = NEEDED) -> 
             advice = f"If {near[0]!r} is meant, rename it. " if near else ""
             raise UsageError(
                 f"The table {_shown(path)} has no column {' or '.join(wanted)}; its columns are {listed}. "
-                f"{advice}A table needs path and label; caption and part (train or test) are optional."
+                f"{advice}A table needs path and label; caption, part (train or test) and group (what belongs "
+                "together) are optional."
             )
     return names
 
@@ -170,6 +171,7 @@ def _candidate(row: Mapping[str, Any], number: int, folder: Path, parts: Mapping
         label=unicodedata.normalize("NFC", as_text(label)) or None,
         captions=_captions(row),
         part=parts[as_text(row.get("part") or row.get("split"))],
+        group=as_text(row.get("group")),
     )
 
 
