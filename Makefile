@@ -45,6 +45,10 @@ photos: $(VENV)/.installed-test  ## a comparison on photographs: which picture d
 	$(BIN)/python recipes/photo_tiles.py out/photo-tiles
 	$(BIN)/visavis compare resnet-mini.emoji vit-mini-patch8.emoji RN-mini.emoji ViT-mini-8.emoji --data out/photo-tiles --out out/photos
 
+digits: $(VENV)/.installed-test  ## a comparison on handwritten digits in MNIST's form
+	$(BIN)/python recipes/digits_idx.py out/digits-idx
+	$(BIN)/visavis compare resnet-mini.emoji vit-mini-patch8.emoji RN-mini.emoji ViT-mini-8.emoji --data out/digits-idx --out out/digits
+
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venv-peers build dist out
 
@@ -64,4 +68,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: help install demo test check test-peers bench fuzz bench-opening bench-search wheel photos clean
+.PHONY: help install demo test check test-peers bench fuzz bench-opening bench-search wheel photos digits clean

@@ -44,9 +44,11 @@ def test_docstring_examples_run(path):
     assert found.failed == 0
 
 
-def test_python_in_the_readme_runs():
+@pytest.mark.parametrize("page", ["README.md", "docs/data.md"])
+def test_python_in_the_pages_runs(page, tmp_path, monkeypatch):
     """In order, in one namespace. Where an expression's comment is a value, it is the expression's value."""
-    found = blocks("README.md", "python")
+    monkeypatch.chdir(tmp_path)
+    found = blocks(page, "python")
     assert found
     space: dict[str, object] = {}
     for block in found:

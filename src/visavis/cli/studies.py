@@ -41,7 +41,8 @@ def compare(  # noqa: PLR0913  # each is an option
     models
         Names from `visavis list`, or files that `visavis train` wrote.
     data
-        A folder with one folder a class, a CSV or Parquet table with the columns path and label, or an embedded data
+        A folder with one folder a class, a CSV or Parquet table with the columns path and label (caption, part and
+        group are optional), IDX files as MNIST's, a NumPy .npz with images and labels, or an embedded data
         set: emoji, emoji-outline, emoji-all, emoji-all-outline, emoji-new.
     out
         Folder for report.html, results.csv, pairs.csv, effects.csv, predictions.parquet and study.json.
