@@ -1,7 +1,7 @@
-"""Writes scikit-learn's digits as IDX files, the form of MNIST: 1,797 pictures of 8 x 8 pixels by 43 people.
+r"""Writes scikit-learn's digits as IDX files, the form of MNIST: 1,797 pictures of 8 x 8 pixels.
 
     python recipes/digits_idx.py out/digits-idx
-    visavis compare resnet-mini.emoji vit-mini-patch8.emoji RN-mini.emoji ViT-mini-8.emoji \\
+    visavis compare resnet-mini.emoji vit-mini-patch8.emoji RN-mini.emoji ViT-mini-8.emoji \
         --data out/digits-idx --out out/digits
 
 The first two thirds, in the order of the data set, train and the rest tests. classes.txt names the numbers.
