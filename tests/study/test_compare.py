@@ -434,3 +434,12 @@ def by_holm(p_values: list[float]) -> list[float]:
         highest = max(highest, min(1.0, p_values[index] * (len(p_values) - place)))
         adjusted[index] = highest
     return adjusted
+
+
+def test_views_asked_at_once_or_one_by_one_give_the_same_rows(models, photos, monkeypatch):
+    asked = {"views": ["clean", "mirror", "grayscale"], "measures": ["zero_shot", "knn", "linear_probe"]}
+    together = visavis.compare([models.clip_vit, models.resnet], photos, **asked)
+    monkeypatch.setattr("visavis.study.run.CELLS", 1)
+    alone = visavis.compare([models.clip_vit, models.resnet], photos, **asked)
+    pd.testing.assert_frame_equal(together.predictions, alone.predictions, atol=1e-5)
+    assert list(dict.fromkeys(together.predictions["view"])) == asked["views"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from visavis.study.measures import MEASURES, Evidence
 from visavis.study.plan import Plan
 from visavis.study.unfinished import Unfinished
 
+CELLS = 2**27  # probabilities held at once (512 MiB)
+
 
 @dataclass
 class Findings:
@@ -34,10 +37,11 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     """Every measure of every model under every view: one row a decision. What took long is kept in `unfinished`."""
     findings = Findings()
     train, test = plan.part("train"), plan.part("test")
-    test_labels = tuple(str(sample.label) for sample in test)
+    wanted = [measure for measure in MEASURES if plan.wants(measure)]
     for encoder in plan.encoders:
         train_vectors = _embed(encoder, train, parse_view("clean"), "training images", progress)
-        for view in plan.views:
+        for views in _together(plan.views, len(test) * len(plan.classes)):
+            vectors = [_embed(encoder, test, view, f"test images, {view.name}", progress) for view in views]
             evidence = Evidence(
                 encoder=encoder,
                 classes=plan.classes,
@@ -45,47 +49,61 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
                 templates=plan.templates,
                 train=train_vectors,
                 train_labels=tuple(str(sample.label) for sample in train),
-                test=_embed(encoder, test, view, f"test images, {view.name}", progress),
+                test=np.concatenate(vectors),
                 seed=plan.seed,
             )
-            wanted = [measure for measure in MEASURES if plan.wants(measure)]
+            taken: dict[str, np.ndarray] = {}  # [views, test images, classes] for each measure
             for done, measure in enumerate(wanted, start=1):
-                scores = _take(measure, evidence, view, test, test_labels, unfinished, findings)
-                if scores is not None and view == plan.views[0]:
-                    findings.probabilities[measure, encoder.name] = scores
-                progress(f"measures of {encoder.name}, {view.name}", done, len(wanted))
+                scores = _take(measure, evidence, unfinished, findings)
+                if scores is not None:
+                    taken[measure] = scores.reshape(len(views), len(test), -1)
+                progress(f"measures of {encoder.name}", done, len(wanted))
+            for place, view in enumerate(views):
+                for measure, by_view in taken.items():
+                    findings.predictions.append(_decisions(plan, test, encoder, view, measure, by_view[place]))
+                    if view == plan.views[0]:
+                        findings.probabilities[measure, encoder.name] = by_view[place]
     return findings
 
 
-def _take(
-    measure: str,
-    evidence: Evidence,
-    view: View,
-    test: tuple[Sample, ...],
-    labels: tuple[str, ...],
-    unfinished: Unfinished,
-    findings: Findings,
-) -> np.ndarray | None:
-    """Gathers one measure's decisions, or the reason why there are none; returns its probabilities."""
+def _together(views: Sequence[View], cells: int) -> Iterator[Sequence[View]]:
+    """Views whose images a measure is asked about at once, so that it is fitted once; memory stays bounded.
+
+    Args:
+        views: All.
+        cells: Probabilities of one view.
+    """
+    size = max(1, CELLS // max(1, cells))
+    return (views[start : start + size] for start in range(0, len(views), size))
+
+
+def _take(measure: str, evidence: Evidence, unfinished: Unfinished, findings: Findings) -> np.ndarray | None:
+    """One measure's probabilities; None where there are none, for which the reason is gathered."""
     model = evidence.encoder.name
     try:
         scores = unfinished.take(measure, evidence)
-        decisions = predictions_from_scores(scores.probabilities, evidence.classes, labels)
     except NotMeasurable as reason:
         cell = {"model": model, "measure": measure, "reason": str(reason)}
         if cell not in findings.empty_cells:
             findings.empty_cells.append(cell)
         return None
+    findings.chosen.setdefault(measure, {})[model] = scores.chosen
+    return scores.probabilities
+
+
+def _decisions(
+    plan: Plan, test: tuple[Sample, ...], encoder: Encoder, view: View, measure: str, probabilities: np.ndarray
+) -> pd.DataFrame:
+    """The rows of the study's predictions."""
+    decisions = predictions_from_scores(probabilities, plan.classes, tuple(str(sample.label) for sample in test))
     decisions.insert(0, "sample", [sample.id for sample in test])
-    decisions.insert(1, "model", model)
+    decisions.insert(1, "model", encoder.name)
     decisions.insert(2, "view", view.name)
     decisions.insert(3, "measure", measure)
     decisions.insert(4, "draw", 0)
     if any(sample.group for sample in test):
         decisions["group"] = [sample.group for sample in test]
-    findings.predictions.append(decisions)
-    findings.chosen.setdefault(measure, {})[model] = scores.chosen
-    return scores.probabilities
+    return decisions
 
 
 def _embed(encoder: Encoder, samples: tuple[Sample, ...], view: View, what: str, progress: ShowProgress) -> np.ndarray:
