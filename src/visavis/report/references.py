@@ -11,10 +11,10 @@ from jinja2 import Environment
 from visavis.report.frame import text_of
 
 FILE = "references.bib"
-ALWAYS = ("efron1993", "mcnemar1947", "holm1979")  # intervals and tests
+ALWAYS = ("efron1993", "mcnemar1947", "holm1979", "schuirmann1987")  # intervals and tests
 CITED = {
     "zero_shot": ("radford2021",),
-    "linear_probe": ("radford2021",),
+    "linear_probe": ("radford2021", "breiman1984"),
     "few_shot": ("radford2021",),
     "prompts": ("radford2021",),
     "knn": ("wu2018",),
@@ -24,6 +24,8 @@ CITED = {
     "calibration": ("guo2017", "kumar2019", "brier1950"),
     "selective": ("geifman2017", "geifman2019"),
     "out_of_distribution": ("hendrycks2017", "liu2020", "sun2022"),
+    "robustness": ("hendrycks2019",),
+    "levels": ("geirhos2019",),
     "quality": ("northcutt2021", "tukey1977"),
     "maps": ("pearson1901", "schoenemann1966"),
 }
