@@ -113,7 +113,9 @@ def made(*rows: tuple[str | None, str]) -> Dataset:
 
 class TestRequireClasses:
     def test_two_classes_and_two_test_images_do(self):
-        require_classes(made(("a", "train"), ("b", "test"), ("a", "test"), (None, "test")))
+        dataset = made(("a", "train"), ("b", "test"), ("a", "test"), (None, "test"))
+        require_classes(dataset)  # raises nothing
+        assert dataset.classes == ("a", "b")
 
     @pytest.mark.parametrize(
         ("rows", "words"),

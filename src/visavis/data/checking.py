@@ -79,6 +79,11 @@ def printable(text: str) -> str:
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
+def shown(path: Path) -> str:
+    """A path as messages show it."""
+    return repr(printable(str(path)))
+
+
 def _check(candidate: Candidate) -> Sample | Skipped:
     name = printable(candidate.place)
     try:

@@ -21,7 +21,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from visavis.data.arrays import MAX_BYTES, candidates_of
-from visavis.data.checking import Candidate, Progress, check_samples, printable
+from visavis.data.checking import Candidate, Progress, check_samples, printable, shown
 from visavis.data.dataset import Dataset
 from visavis.errors import UsageError
 
@@ -63,22 +63,22 @@ def _candidates(file: Path, names: list[str]) -> list[Candidate]:
     labels_file = _labels_of(file)
     if labels_file is None:
         raise UsageError(
-            f"{_shown(file)} has no file of labels beside it. It is named as the pictures', with labels for images and "
+            f"{shown(file)} has no file of labels beside it. It is named as the pictures', with labels for images and "
             "idx1 for idx3, such as train-labels-idx1-ubyte.gz."
         )
     labels = _read(labels_file, dimensions=(1,))
     if len(labels) != len(pixels):
         raise UsageError(
-            f"{_shown(file)} holds {len(pixels):,} pictures, and {_shown(labels_file)} {len(labels):,} labels."
+            f"{shown(file)} holds {len(pixels):,} pictures, and {shown(labels_file)} {len(labels):,} labels."
         )
     if names and len(labels) and labels.max() >= len(names):
         row = int(labels.argmax())
         raise UsageError(
-            f"Label {row + 1} of {_shown(labels_file)} is {labels[row]}, and {CLASSES} names {len(names)} classes, "
+            f"Label {row + 1} of {shown(labels_file)} is {labels[row]}, and {CLASSES} names {len(names)} classes, "
             f"0 to {len(names) - 1}."
         )
     if pixels.ndim == 4 and pixels.shape[3] not in (1, 3, 4):
-        raise UsageError(f"{_shown(file)} has pictures with {pixels.shape[3]} channels; 1, 3 or 4 come last.")
+        raise UsageError(f"{shown(file)} has pictures with {pixels.shape[3]} channels; 1, 3 or 4 come last.")
     which = file.name.casefold()
     part = "train" if "train" in which else "test" if "t10k" in which or "test" in which else ""
     texts = [names[label] if names else str(label) for label in labels]
@@ -98,30 +98,35 @@ def _read(file: Path, dimensions: tuple[int, ...]) -> np.ndarray:
             shape = _shape(file, stream, dimensions)
             data = stream.read(prod(shape) + 1)
     except (OSError, EOFError, zlib.error) as error:  # gzip's own errors are OSErrors
-        raise UsageError(f"{_shown(file)} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        raise UsageError(
+            f"{shown(file)} cannot be read: {getattr(error, 'strerror', None) or error}. Fetch it again."
+        ) from error
     if len(data) != prod(shape):
         sizes = " x ".join(map(str, shape))
         what = f"ends after {len(data):,} of them" if len(data) < prod(shape) else "goes on behind them"
-        raise UsageError(f"{_shown(file)} tells of {sizes} bytes and {what}. Fetch it again.")
+        raise UsageError(f"{shown(file)} tells of {sizes} bytes and {what}. Fetch it again.")
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def _shape(file: Path, stream: BinaryIO, dimensions: tuple[int, ...]) -> tuple[int, ...]:
     start = stream.read(4)
     if len(start) < 4 or start[:2] != b"\0\0":
-        raise UsageError(f"{_shown(file)} is no IDX file: it begins with {start!r} and not with two zero bytes.")
+        raise UsageError(
+            f"{shown(file)} is no IDX file: it begins with {start!r} and not with two zero bytes. Fetch it again, or "
+            "give another."
+        )
     kind, count = start[2], start[3]
     if kind != _UNSIGNED_BYTES:
-        raise UsageError(f"{_shown(file)} holds values of type {kind:#04x}; only unsigned bytes, 0x08, are read.")
+        raise UsageError(f"{shown(file)} holds values of type {kind:#04x}; only unsigned bytes, 0x08, are read.")
     if count not in dimensions:
         wanted = " or ".join(map(str, dimensions))
-        raise UsageError(f"{_shown(file)} has {count} dimensions where {wanted} are meant. Is it the other file?")
+        raise UsageError(f"{shown(file)} has {count} dimensions where {wanted} are meant. Is it the other file?")
     sizes = stream.read(4 * count)
     if len(sizes) < 4 * count:
-        raise UsageError(f"{_shown(file)} ends within its header. Fetch it again.")
+        raise UsageError(f"{shown(file)} ends within its header. Fetch it again.")
     shape = struct.unpack(f">{count}I", sizes)
     if prod(shape) > MAX_BYTES:
-        raise UsageError(f"{_shown(file)} tells of {prod(shape) / 2**30:.1f} GiB of pixels; the limit is 2 GiB.")
+        raise UsageError(f"{shown(file)} tells of {prod(shape) / 2**30:.1f} GiB of pixels; the limit is 2 GiB.")
     return shape
 
 
@@ -131,10 +136,4 @@ def _class_names(path: Path) -> list[str]:
     try:
         return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"Cannot read the class names in {_shown(path)}: {error}. It must be text in UTF-8."
-        ) from error
-
-
-def _shown(path: Path) -> str:
-    return repr(printable(str(path)))
+        raise UsageError(f"Cannot read the class names in {shown(path)}: {error}. It must be text in UTF-8.") from error

@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from visavis.data.arrays import MAX_BYTES, candidates_of
-from visavis.data.checking import Candidate, Progress, check_samples, printable
+from visavis.data.checking import Candidate, Progress, check_samples, printable, shown
 from visavis.data.dataset import Dataset
 from visavis.errors import UsageError
 
@@ -44,11 +44,11 @@ def read_npz(path: Path, progress: Progress | None = None) -> Dataset:
             ]
             if not found:
                 raise UsageError(
-                    f"{_shown(path)} holds the arrays {', '.join(arrays.names) or 'none'}, and no images. Name them "
+                    f"{shown(path)} holds the arrays {', '.join(arrays.names) or 'none'}, and no images. Name them "
                     "images and labels, or x_train, y_train, x_test and y_test."
                 )
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UsageError(f"{_shown(path)} cannot be read as .npz: {error}.") from error
+        raise UsageError(f"{shown(path)} cannot be read as .npz: {error}. Save it again with numpy.savez.") from error
     samples, skipped = check_samples([candidate for part in found for candidate in part], progress)
     return Dataset(name=printable(path.stem), samples=samples, skipped=skipped)
 
@@ -72,7 +72,7 @@ class _Arrays:
         """Raises UsageError where it is missing, too large, or holds what is neither numbers nor text."""
         name = self.name(names, ending)
         if name is None:
-            raise UsageError(f"{_shown(self.path)} has no array {names[0]}{ending}; it has {', '.join(self.names)}.")
+            raise UsageError(f"{shown(self.path)} has no array {names[0]}{ending}; it has {', '.join(self.names)}.")
         info = self.names[name]
         with self.archive.open(info) as file:
             self._check(name, file, info.file_size)
@@ -80,10 +80,12 @@ class _Arrays:
             try:
                 return np.lib.format.read_array(file, allow_pickle=False)
             except ValueError as error:
-                raise UsageError(f"The array {name} of {_shown(self.path)} is damaged: {error}.") from error
+                raise UsageError(
+                    f"The array {name} of {shown(self.path)} is damaged: {error}. Save it again."
+                ) from error
 
     def _check(self, name: str, file: IO[bytes], size: int) -> None:
-        where = f"The array {name} of {_shown(self.path)}"
+        where = f"The array {name} of {shown(self.path)}"
         try:
             version = np.lib.format.read_magic(file)
             read_header = (
@@ -101,7 +103,7 @@ class _Arrays:
 
 
 def _candidates(arrays: _Arrays, ending: str, part: str) -> list[Candidate]:
-    where = f"of {_shown(arrays.path)}"
+    where = f"of {shown(arrays.path)}"
     pixels = arrays.read(_IMAGES, ending)
     if pixels.dtype != np.uint8:
         raise UsageError(
@@ -116,7 +118,7 @@ def _candidates(arrays: _Arrays, ending: str, part: str) -> list[Candidate]:
     labels = arrays.read(_LABELS, ending).reshape(-1)
     if len(labels) != len(pixels):
         raise UsageError(
-            f"The archive {_shown(arrays.path)} holds {len(pixels):,} images and {len(labels):,} labels{ending}."
+            f"The archive {shown(arrays.path)} holds {len(pixels):,} images and {len(labels):,} labels{ending}."
         )
     groups = [str(group) for group in arrays.read(("groups",), ending)] if arrays.has(("groups",), ending) else []
     return candidates_of(
@@ -131,11 +133,7 @@ def _named(arrays: _Arrays, labels: np.ndarray) -> list[str]:
     for row, label in enumerate(labels.tolist()):
         if not isinstance(label, int) or not 0 <= label < len(classes):
             raise UsageError(
-                f"Label {row + 1} of {_shown(arrays.path)} is {label!r}, and its array classes names {len(classes)}, "
+                f"Label {row + 1} of {shown(arrays.path)} is {label!r}, and its array classes names {len(classes)}, "
                 f"0 to {len(classes) - 1}."
             )
     return [classes[label] for label in labels.tolist()]
-
-
-def _shown(path: Path) -> str:
-    return repr(printable(str(path)))

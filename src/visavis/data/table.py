@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from visavis.data.checking import Candidate, Progress, check_samples, printable
+from visavis.data.checking import Candidate, Progress, check_samples, printable, shown
 from visavis.data.dataset import Dataset, Skipped
 from visavis.data.splits import PART_NAMES, parts_by_name
 from visavis.errors import UsageError, did_you_mean
@@ -48,9 +48,9 @@ def read_table(path: Path, progress: Progress | None = None) -> Dataset:
             skipped = [row for row in found if isinstance(row, Skipped)]
             rows = [row for row in found if not isinstance(row, Skipped)]
     except OSError as error:
-        raise UsageError(f"The table {_shown(path)} cannot be opened: {error.strerror or error}.") from error
+        raise UsageError(f"The table {shown(path)} cannot be opened: {error.strerror or error}.") from error
     if not rows and not skipped:
-        raise UsageError(f"The table {_shown(path)} has no rows. Each image needs one, with its path and label.")
+        raise UsageError(f"The table {shown(path)} has no rows. Each image needs one, with its path and label.")
     parts = _parts(path, rows)
     candidates = []
     for number, row in enumerate(rows, start=1):
@@ -69,7 +69,7 @@ def csv_rows(path: Path, needed: Needed = NEEDED) -> Iterator[dict[str, Any] | S
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"The table {_shown(path)} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}. "
+            f"The table {shown(path)} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}. "
             "Save it again as 'CSV UTF-8'."
         ) from error
     header = text.split("\n", 1)[0]
@@ -84,7 +84,7 @@ def csv_rows(path: Path, needed: Needed = NEEDED) -> Iterator[dict[str, Any] | S
             else:
                 yield {meaning: row[name] for name, meaning in names.items()}
     except csv.Error as error:
-        raise UsageError(f"The table {_shown(path)} is no CSV after line {reader.line_num}: {error}.") from error
+        raise UsageError(f"The table {shown(path)} is no CSV after line {reader.line_num}: {error}.") from error
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -102,7 +102,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
                         for name, meaning in names.items()
                     }
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise UsageError(f"The table {_shown(path)} cannot be read as Parquet: {one_line(error)}.") from error
+        raise UsageError(f"The table {shown(path)} cannot be read as Parquet: {one_line(error)}.") from error
 
 
 def known_columns(path: Path, found: Sequence[str], needed: Needed = NEEDED) -> dict[str, str]:
@@ -117,7 +117,7 @@ def known_columns(path: Path, found: Sequence[str], needed: Needed = NEEDED) -> 
             near = difflib.get_close_matches(wanted[0], found, n=1, cutoff=0.5)
             advice = f"If {near[0]!r} is meant, rename it. " if near else ""
             raise UsageError(
-                f"The table {_shown(path)} has no column {' or '.join(wanted)}; its columns are {listed}. "
+                f"The table {shown(path)} has no column {' or '.join(wanted)}; its columns are {listed}. "
                 f"{advice}A table needs path and label; caption, part (train or test) and group (what belongs "
                 "together) are optional."
             )
@@ -144,7 +144,7 @@ def _parts(path: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for name in sorted(names):
         if name.casefold() not in PART_NAMES:
             raise UsageError(
-                f"The table {_shown(path)} names a part {name!r}. {did_you_mean(name, PART_NAMES)} "
+                f"The table {shown(path)} names a part {name!r}. {did_you_mean(name, PART_NAMES)} "
                 "Parts are train and test; an empty field leaves the choice open."
             )
     return {"": "", **parts_by_name(names)}
@@ -194,10 +194,6 @@ def as_text(value: Any) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
-
-
-def _shown(path: Path) -> str:
-    return repr(printable(str(path)))
 
 
 def one_line(error: Exception) -> str:
