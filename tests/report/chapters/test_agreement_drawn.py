@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 import pytest
+from made_section import cells_of, draw_page, numbers_in, section_of
 
 from visavis.report.chapters.agreement import shade
-from visavis.report.page import render
 
 MODELS = ["resnet-mini.emoji", "RN-mini.emoji", "<b>ViT</b>"]
 PAIRS = pd.DataFrame(
@@ -54,38 +51,23 @@ CHAPTERS = {
 }
 
 
-def draw(make, chapters) -> str:
-    tables = make(n_classes=30)
-    entries = {name: {"headline": f"what {name} found", "tables": list(own)} for name, own in chapters.items()}
-    flat = {name: table for own in chapters.values() for name, table in own.items()}
-    described = [{"name": model} for model in MODELS]
-    protocol = {**tables.protocol, "chapters": entries, "models": described}
-    return render(replace(tables, protocol=protocol, chapters=flat))
-
-
-def section(page: str, name: str) -> str:
-    start = page.index(f'id="{name}"')
-    return page[start : page.index("</section>", start)]
-
-
 @pytest.fixture(scope="module")
 def page(make):
-    return draw(make, CHAPTERS)
+    return draw_page(make, CHAPTERS, models=MODELS)
 
 
 @pytest.mark.parametrize("name", list(CHAPTERS))
 def test_every_number_is_a_cell(page, name):
-    own = section(page, name)
-    shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', own)}
-    numbers = [table.select_dtypes("number").to_numpy().ravel() for table in CHAPTERS[name].values()]
-    assert shown <= set(np.concatenate(numbers).astype(float))
+    own = section_of(page, name)
+    shown = numbers_in(own)
+    assert shown <= cells_of(CHAPTERS[name])
     assert len(shown) > 6
     assert "<b>ViT" not in own
     assert "&lt;b&gt;ViT" in own
 
 
 def test_the_matrix_shows_each_pair_twice_and_shades_it(page):
-    own = section(page, "agreement")
+    own = section_of(page, "agreement")
     matrix = own[own.index('class="consistency"') : own.index("</table>")]
     assert matrix.count('<data value="0.452">0.45</data>') == 2
     assert matrix.count('class="k2"') == matrix.count('class="k3"') == matrix.count('class="k0"') == 2
@@ -95,13 +77,13 @@ def test_the_matrix_shows_each_pair_twice_and_shades_it(page):
 def test_two_models_need_no_matrix(make):
     own = PAIRS.head(1)
     chapters = {"agreement": {"agreement": own, "right_alone": ALONE.head(2), "right_together": TOGETHER.head(3)}}
-    text = section(draw(make, chapters), "agreement")
+    text = section_of(draw_page(make, chapters, models=MODELS), "agreement")
     assert 'class="consistency"' not in text
     assert text.count('<data value="0.452">') == 1
 
 
 def test_what_is_shown_to_be_better_is_marked(page):
-    own = section(page, "ensemble")
+    own = section_of(page, "ensemble")
     assert own.count(">better</span>") == 2  # the weighted average of each set
     assert "2.2" in own
     assert "oracle" in own

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
 import pandas as pd
 import pytest
-
-from visavis.report.page import render
+from made_section import cells_of, draw_page, numbers_in, section_of
 
 NAME = "resnet-mini.emoji"
 ERRORS = pd.DataFrame(
@@ -62,31 +58,22 @@ CHAPTERS = {
 }
 
 
-def section(page: str, name: str) -> str:
-    start = page.index(f'id="{name}"')
-    return page[start : page.index("</section>", start)]
-
-
 @pytest.fixture(scope="module")
 def page(make):
-    tables = make(n_classes=30)
-    entries = {name: {"headline": f"what {name} found <b>", "tables": list(own)} for name, own in CHAPTERS.items()}
-    chapters = {name: table for own in CHAPTERS.values() for name, table in own.items()}
-    return render(replace(tables, protocol={**tables.protocol, "chapters": entries}, chapters=chapters))
+    return draw_page(make, CHAPTERS, headline="what {name} found <b>")
 
 
 @pytest.mark.parametrize("name", list(CHAPTERS))
 def test_every_number_is_a_cell(page, name):
-    own = section(page, name)
-    shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', own)}
-    cells = {value for table in CHAPTERS[name].values() for value in table.select_dtypes("number").to_numpy().ravel()}
-    assert shown <= cells
+    own = section_of(page, name)
+    shown = numbers_in(own)
+    assert shown <= cells_of(CHAPTERS[name])
     assert len(shown) >= 5
     assert f"what {name} found &lt;b&gt;" in own
 
 
 def test_the_diagram_stands_where_the_bins_do(page):
-    own = section(page, "calibration")
+    own = section_of(page, "calibration")
     assert 'd="M20.0 85.0L40.0 70.0L60.0 55.0"' in own
     assert "40 images, sure to 20.0%: 15.0% right [10.0, 20.0]" in own
     assert "1.75" in own
@@ -96,4 +83,4 @@ def test_the_diagram_stands_where_the_bins_do(page):
 
 
 def test_the_curve_says_what_was_rejected(page):
-    assert "rejected 10: 53.3% [45.0%, 90.0%]" in section(page, "selective")
+    assert "rejected 10: 53.3% [45.0%, 90.0%]" in section_of(page, "selective")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from playwright.sync_api import expect
 from test_agreement_drawn import CHAPTERS as AGREEMENT
 from test_agreement_drawn import MODELS
 from test_calibration_drawn import CHAPTERS as CONFIDENCE
@@ -47,17 +48,17 @@ def test_a_chapter_is_its_headline_until_it_is_wanted(browser, file):
     page = browser.new_page(viewport={"width": 1200, "height": 800})
     page.goto(file.as_uri())
     table = page.locator("#calibration table").first
-    assert page.locator("#calibration h3").is_visible()
-    assert not table.is_visible()
+    expect(page.locator("#calibration h3")).to_be_visible()
+    expect(table).to_be_hidden()
     page.locator("nav a", has_text="Calibration").click()
-    assert table.is_visible()
+    expect(table).to_be_visible()
     page.locator("#calibration summary").first.click()
-    assert not table.is_visible()
+    expect(table).to_be_hidden()
     page.locator("nav a", has_text="Calibration").click()  # the address is the same as before
-    assert table.is_visible()
+    expect(table).to_be_visible()
     page.goto(f"{file.as_uri()}#selective")
     page.reload()
-    assert page.locator("#selective table").first.is_visible()
+    expect(page.locator("#selective table").first).to_be_visible()
     page.locator("#unfold").click()
     assert page.evaluate("[...document.querySelectorAll('details.chapter')].every((one) => one.open)")
     page.locator("#unfold").click()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 
 import pandas as pd
 import pytest
-
-from visavis.report.page import render
+from made_section import cells_of, draw_section, numbers_in
 
 NAME = "RN-mini.emoji"
 PROMPTS = pd.DataFrame(
@@ -31,17 +29,11 @@ TABLES = {"prompts": PROMPTS, "names": NAMES}
 
 @pytest.fixture(scope="module")
 def section(make):
-    tables = make(n_classes=30)
-    entry = {"prompts": {"headline": "prompts <b>", "tables": list(TABLES)}}
-    page = render(replace(tables, protocol={**tables.protocol, "chapters": entry}, chapters=TABLES))
-    start = page.index('id="prompts"')
-    return page[start : page.index("</section>", start)]
+    return draw_section(make, "prompts", TABLES)
 
 
 def test_every_number_is_a_cell(section):
-    shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', section)}
-    assert shown <= {value for table in TABLES.values() for value in table.select_dtypes("number").to_numpy().ravel()}
-    assert {0.55, 0.5, 0.4} <= shown
+    assert {0.55, 0.5, 0.4} <= numbers_in(section) <= cells_of(TABLES)
 
 
 def test_the_best_and_the_worst_stand_and_the_rest_is_counted(section):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_section import draw_section, numbers_in
 
 from visavis.report.chapters.ranking import shade
-from visavis.report.page import render
 
 MODELS = ["resnet-mini.emoji", "<b>ViT</b>"]
 RANKS = pd.DataFrame(
@@ -30,17 +29,11 @@ ORDERS = pd.DataFrame(
 
 @pytest.fixture(scope="module")
 def section(make):
-    tables = make(n_classes=30)
-    entry = {"ranking": {"headline": "found", "tables": ["ranking", "ranking_orders"]}}
-    protocol = {**tables.protocol, "chapters": entry, "models": [{"name": model} for model in MODELS]}
-    page = render(replace(tables, protocol=protocol, chapters={"ranking": RANKS, "ranking_orders": ORDERS}))
-    start = page.index('id="ranking"')
-    return page[start : page.index("</section>", start)]
+    return draw_section(make, "ranking", {"ranking": RANKS, "ranking_orders": ORDERS}, models=MODELS)
 
 
 def test_every_number_is_a_cell(section):
-    shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', section)}
-    assert shown == set(np.concatenate([RANKS["probability"], RANKS["n"]]).astype(float))
+    assert numbers_in(section) == set(np.concatenate([RANKS["probability"], RANKS["n"]]).astype(float))
     assert "<b>ViT" not in section
     assert "&lt;b&gt;ViT" in section
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
 import pandas as pd
 import pytest
-
-from visavis.report.page import render
+from made_section import draw_page, numbers_in
 
 NASTY = "<b>ViT</b>"
 TABLE = pd.DataFrame(
@@ -28,13 +24,7 @@ TABLE = pd.DataFrame(
 
 @pytest.fixture(scope="module")
 def page(make) -> str:
-    tables = make(n_classes=30)
-    protocol = {
-        **tables.protocol,
-        "chapters": {"recommend": {"headline": "It depends", "tables": ["recommend"]}},
-        "models": [{"name": name} for name in ("RN-mini.emoji", NASTY, "a", "b", "c", "d")],
-    }
-    return render(replace(tables, protocol=protocol, chapters={"recommend": TABLE}))
+    return draw_page(make, {"recommend": {"recommend": TABLE}}, models=("RN-mini.emoji", NASTY, "a", "b", "c", "d"))
 
 
 def test_it_stands_between_the_lead_and_the_rest(page):
@@ -45,7 +35,7 @@ def test_it_stands_between_the_lead_and_the_rest(page):
 
 def test_every_number_is_a_cell(page):
     own = page[page.index('id="recommend"') : page.index('class="rest"')]
-    shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', own)}
+    shown = numbers_in(own)
     cells = set(TABLE[["value", "low", "high"]].astype(float).to_numpy().ravel())
     assert len(shown) > 8
     assert shown <= cells

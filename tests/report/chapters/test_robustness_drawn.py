@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
-import numpy as np
 import pandas as pd
 import pytest
-
-from visavis.report.page import render
+from made_section import cells_of, draw_section, numbers_in
 
 MODELS = ["resnet-mini.emoji", "RN-mini.emoji", "<b>ViT</b>"]
 ENDS = ["value", "low", "high", "n"]
@@ -39,20 +34,12 @@ TABLES = {
 
 @pytest.fixture(scope="module")
 def section(make):
-    tables = make(n_classes=30)
-    entry = {"headline": "what it found", "tables": list(TABLES)}
-    protocol = {
-        **tables.protocol, "chapters": {"robustness": entry}, "models": [{"name": model} for model in MODELS],
-    }  # fmt: skip
-    page = render(replace(tables, protocol=protocol, chapters=TABLES))
-    start = page.index('id="robustness"')
-    return page[start : page.index("</section>", start)]
+    return draw_section(make, "robustness", TABLES, models=MODELS)
 
 
 def test_every_number_is_a_cell(section):
-    shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', section)}
-    numbers = [table.select_dtypes("number").to_numpy().ravel() for table in TABLES.values()]
-    assert shown <= set(np.concatenate(numbers).astype(float))
+    shown = numbers_in(section)
+    assert shown <= cells_of(TABLES)
     assert len(shown) > 10
 
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
-import numpy as np
 import pandas as pd
 import pytest
-
-from visavis.report.page import render
+from made_section import cells_of, draw_section, numbers_in
 
 MODELS = ["resnet-mini.emoji", "RN-mini.emoji", "<b>ViT</b>"]
 ENDS = ["value", "low", "high", "n"]
@@ -56,20 +51,14 @@ SHIFT = {
 
 
 def section(make, name: str, tables: dict[str, pd.DataFrame]) -> str:
-    study = make(n_classes=30)
-    entry = {"headline": "what it found", "tables": list(tables)}
-    protocol = {**study.protocol, "chapters": {name: entry}, "models": [{"name": model} for model in MODELS]}
-    page = render(replace(study, protocol=protocol, chapters=tables))
-    start = page.index(f'id="{name}"')
-    return page[start : page.index("</section>", start)]
+    return draw_section(make, name, tables, models=MODELS)
 
 
 @pytest.mark.parametrize(("name", "tables"), [("levels", LEVELS), ("invariance", INVARIANCE), ("shift", SHIFT)])
 def test_every_number_is_a_cell(make, name, tables):
     own = section(make, name, tables)
-    shown = {float(value) for value in re.findall(r'<data value="([^"]+)"', own)}
-    numbers = [table.select_dtypes("number").to_numpy().ravel() for table in tables.values()]
-    assert shown <= set(np.concatenate(numbers).astype(float))
+    shown = numbers_in(own)
+    assert shown <= cells_of(tables)
     assert len(shown) > 8
     assert "<b>ViT" not in own
 
