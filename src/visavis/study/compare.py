@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from visavis.data.dataset import Sample
 from visavis.data.presets import expand_views
 from visavis.data.prompts import read_prompts
 from visavis.data.read import read_dataset, require_classes
@@ -36,7 +35,14 @@ from visavis.study.leave_out import leave_out
 from visavis.study.measures import MEASURES
 from visavis.study.pairs import MARGIN, compare_pairs, tie_groups
 from visavis.study.plan import Plan
-from visavis.study.protocol import describe_machine, describe_model, describe_packages, factors_of
+from visavis.study.protocol import (
+    command_line,
+    describe_machine,
+    describe_model,
+    describe_packages,
+    factors_of,
+    n_groups,
+)
 from visavis.study.run import Findings, run_measures
 from visavis.study.study import Study
 from visavis.study.summary import summarize, with_naming
@@ -222,24 +228,3 @@ def with_statistics(material: Material, costs: pd.DataFrame) -> Material:
     pairs = compare_pairs(predictions, margin=material.plan.margin, seed=seed)
     results = tie_groups(summarize(predictions, seed=seed), pairs)
     return replace(material, pairs=pairs, results=pd.concat([results, costs], ignore_index=True))
-
-
-def n_groups(samples: Sequence[Sample]) -> int:
-    """How many groups the samples are of; a lone image is one."""
-    return len({sample.group for sample in samples if sample.group}) + sum(not sample.group for sample in samples)
-
-
-def command_line(arguments: dict[str, Any]) -> str:
-    """The command that repeats a study."""
-    import shlex
-
-    parts = ["visavis", "compare", *arguments["models"], "--data", arguments["data"]]
-    parts += [word for view in arguments["views"] for word in ("--view", view)]
-    parts += [word for template in arguments["templates"] for word in ("--template", template)]
-    parts += ["--measures", ",".join(arguments["measures"])] if arguments["measures"] else []
-    parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
-    parts += ["--exclude", ",".join(arguments["exclude"])] if arguments["exclude"] else []
-    parts += ["--test-fraction", str(arguments["test_fraction"])]
-    parts += ["--margin", str(arguments["margin"]), "--seed", str(arguments["seed"])]
-    parts += [] if arguments["effort"] == "usual" else [f"--{arguments['effort']}"]
-    return shlex.join(parts)

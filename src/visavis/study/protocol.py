@@ -1,15 +1,17 @@
-"""What must be known to repeat a study: models, machine, packages."""
+"""What must be known to repeat a study: command, models, machine, packages."""
 
 from __future__ import annotations
 
 import os
 import platform
+import shlex
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
 
+from visavis.data.dataset import Sample
 from visavis.engine.encoder import Encoder
 
 PACKAGES = ("visavis", "torch", "numpy", "pandas", "scipy", "scikit-learn", "pillow", "pyarrow")
@@ -56,6 +58,25 @@ def describe_machine() -> dict[str, Any]:
 def describe_packages() -> dict[str, str]:
     """Versions of what computes."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def n_groups(samples: Sequence[Sample]) -> int:
+    """How many groups the samples are of; a lone image is one."""
+    return len({sample.group for sample in samples if sample.group}) + sum(not sample.group for sample in samples)
+
+
+def command_line(arguments: dict[str, Any]) -> str:
+    """The command that repeats a study."""
+    parts = ["visavis", "compare", *arguments["models"], "--data", arguments["data"]]
+    parts += [word for view in arguments["views"] for word in ("--view", view)]
+    parts += [word for template in arguments["templates"] for word in ("--template", template)]
+    parts += ["--measures", ",".join(arguments["measures"])] if arguments["measures"] else []
+    parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
+    parts += ["--exclude", ",".join(arguments["exclude"])] if arguments["exclude"] else []
+    parts += ["--test-fraction", str(arguments["test_fraction"])]
+    parts += ["--margin", str(arguments["margin"]), "--seed", str(arguments["seed"])]
+    parts += [] if arguments["effort"] == "usual" else [f"--{arguments['effort']}"]
+    return shlex.join(parts)
 
 
 def _architecture(encoder: Encoder) -> str:
