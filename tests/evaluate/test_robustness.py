@@ -25,6 +25,12 @@ def test_a_reference_without_errors_leaves_no_share():
     np.testing.assert_allclose(found["error"][0], [0.0, 0.2])
 
 
+def test_a_corruption_that_costs_the_reference_nothing_leaves_no_share_of_it():
+    found = corruption_errors(np.array([0.5, 0.1]), np.array([[0.45, 0.3], [0.7, 0.3]]))
+    assert np.isnan(found["relative_ce"][0]).all()
+    np.testing.assert_allclose(found["relative_ce"][1:], [[1, 1], [1, 0.2 / 0.075]])
+
+
 def test_resamples_are_leading_axes():
     generator = np.random.default_rng(0)
     clean, corrupted = generator.random((5, 3)), generator.random((5, 4, 3))

@@ -21,14 +21,16 @@ def corruption_errors(clean: np.ndarray, corrupted: np.ndarray, reference: int =
 
     Returns:
         For each of `METRICS` [..., corruptions + 1, models], the mean last: the error; what it is above the clean
-        error; the error, and that increase, as a share of the reference's (NaN or infinite where it has none). The mean
+        error; the error, and that increase, as a share of the reference's (NaN or infinite where it has none; NaN where
+        the corruption costs the reference nothing). The mean
         of the last is the ratio of mean increases, not the paper's mean of ratios, which a corruption that costs the
         reference next to nothing would decide alone.
     """
     increase = _with_mean(corrupted - clean[..., None, :])
     with np.errstate(divide="ignore", invalid="ignore"):
         ce = _with_mean(corrupted / corrupted[..., [reference]])
-        relative = increase / increase[..., [reference]]
+        costly = np.where(increase[..., [reference]] > 0, increase[..., [reference]], np.nan)
+        relative = increase / costly
     return dict(zip(METRICS, (_with_mean(corrupted), increase, ce, relative), strict=True))
 
 

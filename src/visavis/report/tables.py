@@ -93,6 +93,18 @@ def headline(results: pd.DataFrame) -> tuple[str, str]:
     return str(view), max(in_order(covered.index), key=lambda measure: covered[measure])
 
 
+def leading_measure(results: pd.DataFrame, table: pd.DataFrame) -> str:
+    """The headline's measure; of a table that lacks it, its first."""
+    measure = headline(results)[1]
+    return measure if (table["measure"] == measure).any() else str(table["measure"].iloc[0])
+
+
+def leading_first(results: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    """The measures of a table, `leading_measure` before the others."""
+    first = leading_measure(results, table)
+    return [first, *(measure for measure in dict.fromkeys(table["measure"]) if measure != first)]
+
+
 def in_order(measures: Iterable[str]) -> list[str]:
     """Measures as the page lists them: known ones first."""
     given = list(dict.fromkeys(measures))

@@ -76,8 +76,25 @@ def test_a_headline_without_either():
 
 def test_nothing_is_kept_of_nothing():
     never = {view: {"A": np.zeros(40, bool)} for view in ("clean", "edges")}
-    with pytest.raises(NotMeasurable, match="right on no unchanged image"):
+    with pytest.raises(NotMeasurable, match="No model is above chance on the unchanged images"):
         levels(make_viewed(never))
+
+
+def test_a_model_that_guesses_has_nothing_to_keep(written):
+    guessing = {"clean": draw_right(0.25, seed=7), "patch_shuffle:2": draw_right(0.3, seed=8)}
+    views = {view: {"A": RIGHT[view]["A"], "C": guessing[view]} for view in guessing}
+    tables = levels(make_viewed(views)).tables
+    assert set(tables["levels_kept"]["model"]) == {"A"}
+    assert set(tables["levels"]["model"]) == {"A", "C"}
+
+
+def test_a_headline_claims_no_more_than_the_test():
+    shares = {"clean": (0.9, 0.9), "edges": (0.5, 0.51)}
+    views = {
+        view: {model: draw_right(share, seed=place) for place, (model, share) in enumerate(zip("AB", own, strict=True))}
+        for view, own in shares.items()
+    }
+    assert levels(make_viewed(views)).headline.startswith("Without texture no test tells who keeps most; ")
 
 
 def test_not_asked_for():

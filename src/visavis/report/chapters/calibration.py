@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from visavis.report.tables import headline
+from visavis.report.tables import leading_first
 from visavis.report.words import MINUS, percent
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ class Reliability:
 def calibration(tables: ReportTables) -> dict[str, Any]:
     """The diagrams of the headline's measure, and the errors of all measures."""
     errors, bins = tables.chapters["calibration"], tables.chapters["reliability"]
-    measures = list(dict.fromkeys(errors["measure"]))
-    first = headline(tables.results)[1]
-    first = first if first in measures else measures[0]
+    first, *others = leading_first(tables.results, errors)
     shown = bins[bins["measure"] == first]
     cells: dict[tuple[str, str], dict[tuple[str, str], Any]] = {}
     row: Any
@@ -60,7 +58,7 @@ def calibration(tables: ReportTables) -> dict[str, Any]:
         temperatures.setdefault((row.measure, row.model), []).append(row.temperature)
     return {
         "measure": first,
-        "measures": sorted(measures, key=lambda name: name != first),
+        "measures": [first, *others],
         "diagrams": [_diagram(str(model), own) for model, own in shown.groupby("model", sort=False)],
         "cells": cells,
         "gains": gains,

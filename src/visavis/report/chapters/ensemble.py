@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from visavis.report.figures import difference_axis, difference_mark
-from visavis.report.tables import headline
+from visavis.report.tables import leading_first
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,9 +23,7 @@ METHODS = {
 def ensemble(tables: ReportTables) -> dict[str, Any]:
     """Gains under the headline's measure as intervals, and the accuracies under every measure."""
     table, weights = tables.chapters["ensemble"], tables.chapters["ensemble_weights"]
-    measures = list(dict.fromkeys(table["measure"]))
-    first = headline(tables.results)[1]
-    first = first if first in measures else measures[0]
+    first, *others = leading_first(tables.results, table)
     honest = table[(table["measure"] == first) & (table["method"] != "oracle")]
     gains = honest[["members", "method", "better", "difference", "difference_low", "difference_high", "n"]]
     gains = gains.rename(columns={"difference_low": "low", "difference_high": "high"})  # as a figure of pairs has them
@@ -36,7 +34,7 @@ def ensemble(tables: ReportTables) -> dict[str, Any]:
         cells.setdefault((row.measure, row.members), {})[row.method] = row
     return {
         "measure": first,
-        "measures": sorted(measures, key=lambda name: name != first),
+        "measures": [first, *others],
         "axis": axis,
         "panels": [
             (members, [(row, difference_mark(row, axis)) for row in own.itertuples(index=False)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from visavis.report.tables import headline
+from visavis.report.tables import leading_measure
 
 if TYPE_CHECKING:
     from visavis.report.page import ReportTables
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 def invariance(tables: ReportTables) -> dict[str, Any]:
     """For each view the models' changes of accuracy under the headline's measure, and what their embeddings keep."""
     table, similarity = tables.chapters["invariance"], tables.chapters["invariance_similarity"]
-    measures = list(dict.fromkeys(table["measure"]))
-    first = headline(tables.results)[1]
-    first = first if first in measures else measures[0]
+    first = leading_measure(tables.results, table)
     changes: dict[str, dict[str, Any]] = {}
     kept: dict[str, dict[str, Any]] = {}
     row: Any

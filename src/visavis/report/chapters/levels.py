@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from visavis.report.curves import Curves, curves
-from visavis.report.tables import LONGEST_TABLE, headline
+from visavis.report.tables import LONGEST_TABLE, leading_first
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +24,7 @@ KINDS = {
 def levels(tables: ReportTables) -> dict[str, Any]:
     """A figure for each kind with levels, accuracies without texture, the shares that are kept, and their pairs."""
     accuracies, kept = tables.chapters["levels"], tables.chapters["levels_kept"]
-    measures = list(dict.fromkeys(kept["measure"]))
-    first = headline(tables.results)[1]
-    first = first if first in measures else measures[0]
+    first, *others = leading_first(tables.results, kept)
     own = accuracies[accuracies["measure"] == first]
     shares: dict[tuple[str, str], dict[str, Any]] = {}
     outlines: dict[str, dict[str, Any]] = {}
@@ -39,7 +37,7 @@ def levels(tables: ReportTables) -> dict[str, Any]:
     shown = pairs[(pairs["measure"] == first) & (pairs["p_adjusted"] < 0.05)]
     return {
         "measure": first,
-        "measures": sorted(measures, key=lambda name: name != first),
+        "measures": [first, *others],
         "models": list(dict.fromkeys(own["model"])),
         "charts": _charts(own),
         "shares": shares,

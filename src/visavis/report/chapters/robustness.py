@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from visavis.report.curves import curves
-from visavis.report.tables import LONGEST_TABLE, headline
+from visavis.report.tables import LONGEST_TABLE, leading_first
 
 if TYPE_CHECKING:
     from visavis.report.page import ReportTables
@@ -22,9 +22,7 @@ SUMMARY = {
 def robustness(tables: ReportTables) -> dict[str, Any]:
     """The curves and the errors by corruption under the headline's measure, and the means of all measures."""
     errors, severities = tables.chapters["corruption_error"], tables.chapters["robustness_severity"]
-    measures = list(dict.fromkeys(errors["measure"]))
-    first = headline(tables.results)[1]
-    first = first if first in measures else measures[0]
+    first, *others = leading_first(tables.results, errors)
     means: dict[tuple[str, str], dict[str, Any]] = {}
     by_corruption: dict[str, dict[str, Any]] = {}
     row: Any
@@ -39,9 +37,8 @@ def robustness(tables: ReportTables) -> dict[str, Any]:
     return {
         "chart": curves(own, x="severity", titles=("Severity, 0 being the unchanged image", "Right answers")),
         "measure": first,
-        "measures": sorted(measures, key=lambda name: name != first),
+        "measures": [first, *others],
         "models": list(dict.fromkeys(own["model"])),
-        "reference": str(errors["model"].iloc[0]),
         "means": means,
         "summary": SUMMARY,
         "by_corruption": by_corruption,

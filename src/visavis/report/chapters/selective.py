@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from visavis.report.curves import curves
-from visavis.report.tables import headline
+from visavis.report.tables import leading_first
 
 if TYPE_CHECKING:
     from visavis.report.page import ReportTables
@@ -16,9 +16,7 @@ SHOWN = (0.0, 0.1, 0.3, 0.5)  # shares rejected, in the table
 def selective(tables: ReportTables) -> dict[str, Any]:
     """The curves of the headline's measure, and a table of all measures."""
     table, areas = tables.chapters["selective"], tables.chapters["selective_area"]
-    measures = list(dict.fromkeys(table["measure"]))
-    first = headline(tables.results)[1]
-    first = first if first in measures else measures[0]
+    first, *others = leading_first(tables.results, table)
     own = table[table["measure"] == first]
     cells: dict[tuple[str, str], dict[Any, Any]] = {}
     row: Any
@@ -33,7 +31,7 @@ def selective(tables: ReportTables) -> dict[str, Any]:
             titles=("Images rejected, in percent, the least sure first", "Right among the rest"),
         ),
         "measure": first,
-        "measures": sorted(measures, key=lambda name: name != first),
+        "measures": [first, *others],
         "shown": SHOWN,
         "cells": cells,
     }

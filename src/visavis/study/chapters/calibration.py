@@ -19,7 +19,7 @@ from visavis.evaluate.calibration import (
     squared_error_debiased,
 )
 from visavis.evaluate.scores import NotMeasurable
-from visavis.report.tables import headline
+from visavis.report.tables import headline, leading_measure
 from visavis.study.bootstrap import Resampling, clopper_pearson, resampled_means
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import Tested, images_of, measures_shown, models_of, probabilities_of
@@ -173,9 +173,8 @@ def _reliability(one: _Judged) -> pd.DataFrame:
 
 def _leading(material: Material, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the measure that leads the report, or of the first there is; its best model stands first."""
-    view, measure = headline(material.results)
-    own = table[table["measure"] == (measure if measure in set(table["measure"]) else table["measure"].iloc[0])]
     results = material.results
+    view, own = headline(results)[0], table[table["measure"] == leading_measure(results, table)]
     ranked = results[(results["view"] == view) & (results["metric"] == "accuracy")]
     ranked = ranked[ranked["measure"] == own["measure"].iloc[0]].sort_values("value", ascending=False, kind="stable")
     place = {model: number for number, model in enumerate(ranked["model"])}

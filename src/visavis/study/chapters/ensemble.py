@@ -11,7 +11,7 @@ import pandas as pd
 from visavis.evaluate.calibration import fit_on_other_half, logarithms, scaled
 from visavis.evaluate.ensemble import by_best_record, mixture_weights, record_by_class
 from visavis.evaluate.scores import NotMeasurable
-from visavis.report.tables import headline
+from visavis.report.tables import leading_measure
 from visavis.study.bootstrap import Estimates, Resampling, estimate_accuracies, estimate_contrasts, group_sums
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import Tested, images_of, measures_shown, models_of, probabilities_of
@@ -179,8 +179,7 @@ def _ms(material: Material, models: list[str]) -> float:
 
 def _leading(material: Material, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the measure that leads the report, or of the first there is."""
-    measure = headline(material.results)[1]
-    return table[table["measure"] == (measure if measure in set(table["measure"]) else table["measure"].iloc[0])]
+    return table[table["measure"] == leading_measure(material.results, table)]
 
 
 def chosen_together(material: Material, table: pd.DataFrame) -> pd.Series | None:

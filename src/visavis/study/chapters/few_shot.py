@@ -60,7 +60,7 @@ def few_shot(material: Material) -> Chapter:
 def _curves(material: Material, images: Tested, truth: np.ndarray, shots: tuple[int, ...]) -> list[_Curve]:
     plan = material.plan
     curves = []
-    for done, encoder in enumerate(plan.encoders):
+    for encoder in plan.encoders:
         train = material.embed(encoder, plan.part("train"), parse_view("clean"))
         test = material.embed(encoder, plan.part("test"), material.view)[images.order]
         right = np.empty((len(test), len(shots), DRAWS))
@@ -73,7 +73,6 @@ def _curves(material: Material, images: Tested, truth: np.ndarray, shots: tuple[
             answers = material.probabilities[means, encoder.name][images.order].argmax(axis=1)
             naming = (answers == images.truth).astype(float)
         curves.append(_Curve(model=encoder.name, right=right, naming=naming))
-        material.progress("few-shot probes", done + 1, len(plan.encoders))
     return curves
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from visavis.data.dataset import Sample
 from visavis.evaluate.maps import likeness, pair_moments, principal_map, sectors_of, spread_out, turn_onto
 from visavis.evaluate.scores import NotMeasurable, require_finite
+from visavis.study.answers import number_groups
 from visavis.study.bootstrap import LEVEL, Resampling, resampled_means, strata_of
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.wording import percent
@@ -21,12 +22,13 @@ PICTURES = 24
 
 @dataclass(frozen=True, kw_only=True)
 class _Shown:
-    """The images on the maps; `classes` number their labels, which `names` hold."""
+    """The images on the maps; `classes` number their labels, which `names` hold; `strata` are those of `strata_of`."""
 
     samples: tuple[Sample, ...]
     rows: np.ndarray
     classes: np.ndarray
     names: np.ndarray
+    strata: np.ndarray
 
 
 def maps(material: Material) -> Chapter:
@@ -74,14 +76,15 @@ def _choose(material: Material) -> _Shown:
         rows = np.sort(np.random.default_rng(material.plan.seed).choice(rows, POINTS, replace=False))
     samples = tuple(test[row] for row in rows)
     names, classes = np.unique([str(sample.label) for sample in samples], return_inverse=True)
-    return _Shown(samples=samples, rows=rows, classes=classes, names=names)
+    strata = strata_of(classes, number_groups([sample.group for sample in samples]))
+    return _Shown(samples=samples, rows=rows, classes=classes, names=names, strata=strata)
 
 
 def _alike(first: np.ndarray, places: np.ndarray, shown: _Shown, seed: int) -> dict[str, float]:
     """Likeness with its interval over images, for axes that are held fixed."""
     moments = pair_moments(first, places)
     resampling = Resampling(seed=seed)
-    means = resampled_means(moments, np.ones_like(moments), strata_of(shown.classes), resampling)
+    means = resampled_means(moments, np.ones_like(moments), shown.strata, resampling)
     low, high = np.quantile(likeness(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     value = float(likeness(moments.mean(axis=0)))
     return {"value": value, "low": min(low, value), "high": max(high, value), "n": len(places)}

@@ -18,7 +18,14 @@ from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.ensemble import chosen_together
 from visavis.study.pairs import compare_pairs
 from visavis.study.standing import Standing, read_standings
-from visavis.study.verdict import WITH_EXAMPLES, WITHOUT_EXAMPLES, headline_measure, means_of, what_would_tell
+from visavis.study.verdict import (
+    MANY_VIEWS,
+    WITH_EXAMPLES,
+    WITHOUT_EXAMPLES,
+    headline_measure,
+    means_of,
+    what_would_tell,
+)
 from visavis.study.wording import listed, p_in_words, points_with_interval
 
 JOINED = " + "  # between the names of several models in one cell
@@ -142,7 +149,7 @@ def _by_intervals(situation: str, rows: pd.DataFrame, where: str, source: str, m
     if others.empty:
         certainty, evidence = "alone", f"There is no other model to compare it with {where}."
     elif rivals:
-        certainty, evidence = "open", f"The intervals of {name} and {_few(rivals)} overlap, {where}."
+        certainty, evidence = "open", f"The intervals of {_few([name, *rivals])} overlap, {where}."
     else:
         certainty, evidence = "shown", f"Its interval lies above all others’ {where}."
     return Line(
@@ -165,7 +172,7 @@ def _under_change(material: Material, measure: str) -> Line:
     models = list(dict.fromkeys(cell.model for cell in answers.cells))
     by_model = [[place for place, cell in enumerate(answers.cells) if cell.model == model] for model in models]
     right = np.column_stack([answers.right[:, places].mean(axis=1) for places in by_model])  # [images, models]
-    return _by_contrasts(material, models, right, answers.strata, f"over {listed(views)}", measure)
+    return _by_contrasts(material, models, right, answers.strata, f"over {_many(views)}", measure)
 
 
 def _by_contrasts(
@@ -173,7 +180,7 @@ def _by_contrasts(
 ) -> Line:
     """Of right answers, [images, models], the best model: shown where its lead over each other one leaves out 0."""
     asked = ~np.isnan(right).any(axis=1)
-    right, strata = right[asked], np.unique(strata[asked], return_inverse=True)[1]
+    right, strata = right[asked], strata[asked]
     order = np.argsort(-right.mean(axis=0), kind="stable")
     best, others = models[order[0]], [models[place] for place in order[1:]]
     own, seed = right[:, [order[0]]], material.plan.seed
@@ -255,9 +262,14 @@ def _headline(lines: Sequence[Line]) -> str:
     return f"It depends on what counts: {listed(single)} each lead somewhere"
 
 
+def _many(views: Sequence[str]) -> str:
+    """Views by name where they are few, else their number."""
+    return listed(views) if len(views) <= MANY_VIEWS else f"{len(views)} changed views"
+
+
 def _few(names: Sequence[str]) -> str:
     """Names in a sentence that stays short."""
-    return listed(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} others"
+    return listed(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} others"
 
 
 def _distinct(lines: Sequence[Line], wanted: Callable[[Line], bool]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from visavis.data.presets import CORRUPTIONS
 from visavis.evaluate.robustness import METRICS, corruption_errors
-from visavis.report.tables import headline
+from visavis.report.tables import leading_measure
 from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.viewed import (
@@ -36,7 +36,7 @@ def robustness(material: Material) -> Chapter:
         robustness_severity: measure, severity (0 is clean), model, value (accuracy, mean over the corruptions, at the
             severities that all of them have), low, high, n.
         corruption_error: measure, corruption ("mean" last), model, metric (of `METRICS`), value, low, high, n; the
-            first model is the reference.
+            first model that has the measure is the reference.
         robustness_pairs: measure, model_a (fewer errors), model_b, difference (in mean accuracy over the corruptions),
             low, high, n, p_value, p_adjusted.
     """
@@ -87,9 +87,10 @@ def _errors(seen: Seen, kinds: list[str], corrupted: np.ndarray, resampling: Res
     named = [(kind, model) for kind in (*kinds, MEAN) for model in seen.models]
     tables = []
     for metric in METRICS:
-        share = np.where(np.isfinite(values[metric]), values[metric], np.nan).ravel()
+        share = values[metric].ravel()
         low, high = np.quantile(drawn[metric], tails, axis=0).reshape(2, -1)
-        low, high = (np.where(np.isfinite(each) & ~np.isnan(share), each, np.nan) for each in (low, high))
+        known = np.isfinite(share) & np.isfinite(low) & np.isfinite(high)  # else a share of what may be nothing
+        share, low, high = (np.where(known, each, np.nan) for each in (share, low, high))
         tables.append(
             pd.DataFrame(named, columns=["corruption", "model"]).assign(
                 metric=metric, value=share, low=low, high=high, n=len(wrong)
@@ -114,9 +115,7 @@ def _means(seen: Seen, places: Mapping[str, list[int]]) -> np.ndarray:
 
 def _findings(material: Material, errors: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, tuple[str, ...]]:
     """The headline, and what the verdict says where the best is told apart from all others."""
-    measures = list(dict.fromkeys(errors["measure"]))
-    measure = headline(material.results)[1]
-    measure = measure if measure in measures else measures[0]
+    measure = leading_measure(material.results, errors)
     mean = errors[(errors["measure"] == measure) & (errors["corruption"] == MEAN) & (errors["metric"] == "error")]
     ranked = mean.sort_values("value", kind="stable")
     best = ranked.iloc[0]

@@ -8,7 +8,7 @@ import pandas as pd
 from visavis.evaluate.calibration import image_scores
 from visavis.evaluate.scores import NotMeasurable
 from visavis.evaluate.selective import kept, least_area, risk_coverage_area
-from visavis.report.tables import headline
+from visavis.report.tables import leading_measure
 from visavis.study.areas import area_intervals
 from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means
 from visavis.study.chapters.chapter import Chapter, Material
@@ -93,8 +93,7 @@ def _areas(
 
 def _headline(material: Material, curve: pd.DataFrame, gain: pd.DataFrame) -> str:
     """What the best model of the headline's measure gains when its least sure tenth goes to a person."""
-    _, measure = headline(material.results)
-    measure = measure if measure in set(curve["measure"]) else str(curve["measure"].iloc[0])
+    measure = leading_measure(material.results, curve)
     own = curve[curve["measure"] == measure]
     best = own[own["rejected"] == 0].sort_values("value", ascending=False, kind="stable")["model"].iloc[0]
     row = own[(own["model"] == best) & (own["rejected"] == SAID)].iloc[0]

@@ -102,7 +102,7 @@ def _rows(
     right: np.ndarray, groups: np.ndarray, classes: np.ndarray, taken: list[str], resampling: Resampling
 ) -> pd.DataFrame:
     rows = []
-    for name in (*taken, ALL):
+    for name in (*taken, ALL):  # groups are the places asked about, not a sample of places: images are resampled
         own = (groups == name) | ((name == ALL) & ~np.isnan(right[:, 0]))
         strata = strata_of(np.unique(classes[own], return_inverse=True)[1])
         asked = right[own]

@@ -12,7 +12,7 @@ from scipy.special import stdtr
 
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.answers import Cell, answers_of
-from visavis.study.bootstrap import Resampling, estimate_contrasts
+from visavis.study.bootstrap import Resampling, estimate_contrasts, group_sums
 from visavis.study.chapters.chapter import Material
 from visavis.study.chapters.scored import measures_shown
 from visavis.study.pairs import holm
@@ -79,7 +79,7 @@ def seen_under(material: Material, views: Sequence[str]) -> dict[str, Seen]:
 
 
 def compare_means(values: np.ndarray, seen: Seen, resampling: Resampling) -> pd.DataFrame:
-    """Every two models' difference in the mean of something that each image has, with a paired t test.
+    """Every two models' difference in the mean of something that each image has, with a paired t test, by group.
 
     Args:
         values: [images, models].
@@ -96,7 +96,7 @@ def compare_means(values: np.ndarray, seen: Seen, resampling: Resampling) -> pd.
         return pd.DataFrame(columns=["model_a", "model_b", "difference", "low", "high", "n", "p_value", "p_adjusted"])
     contrasts = np.column_stack([values[:, a] - values[:, b] for a, b in pairs])  # [images, pairs]
     estimates = estimate_contrasts(contrasts, seen.strata, np.abs(contrasts).max(axis=0), resampling)
-    p_values = _paired_t(contrasts)
+    p_values = _paired_t(group_sums(contrasts, seen.strata))
     names = [(seen.models[a], seen.models[b]) for a, b in pairs]
     return pd.DataFrame(names, columns=["model_a", "model_b"]).assign(
         difference=estimates.value, low=estimates.low, high=estimates.high, n=estimates.n, p_value=p_values,
@@ -124,7 +124,7 @@ def joined_by_measure(found: Mapping[str, Mapping[str, pd.DataFrame]]) -> dict[s
 
 
 def _paired_t(contrasts: np.ndarray) -> np.ndarray:
-    """Two-sided p-values, [pairs]; 1 where all images agree that there is no difference."""
+    """Two-sided p-values, [pairs], of contrasts [images or groups, pairs]; 1 where all agree on no difference."""
     n = len(contrasts)
     error = contrasts.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros(contrasts.shape[1])
     mean = contrasts.mean(axis=0)
