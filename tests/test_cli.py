@@ -417,3 +417,13 @@ def test_a_quick_look_takes_less_and_says_so(visavis, models, photos, tmp_path):
 def test_quick_and_thorough_exclude_each_other(call, tmp_path):
     code, message = call("compare", "RN-mini.emoji", "--data", tmp_path, "--quick", "--thorough")
     assert (code, "exclude each other" in message) == (2, True)
+
+
+def test_many_views_are_one_table_and_a_line(visavis, models, photos, tmp_path):
+    views = ("clean", "mirror", "upside_down", "grayscale", "hue:90")
+    asked = [word for view in views for word in ("--view", view)]
+    done = visavis("compare", models.vit, "--data", photos, *asked, "--measures", "knn", "--out", tmp_path / "out")
+    assert done.code == 0
+    assert done.out.count("Right answers with 95% interval") == 1
+    assert "4 more views are in results.csv" in done.out
+    assert set(pd.read_csv(tmp_path / "out" / "results.csv")["view"].dropna()) >= set(views)

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from visavis.errors import VisavisError
-from visavis.report.page import ReportTables, render, write_report
+from visavis.report.page import FEW_VIEWS, ReportTables, render, write_report
 from visavis.report.words import measure_name, metric_name, visible
 
 SECTIONS = ("accuracy", "pictures", "results", "cost", "classes", "skipped", "protocol")
@@ -331,3 +331,16 @@ def test_drawing_never_imports_torch() -> None:
     code = "import sys, visavis.report.page; print('torch' in sys.modules, 'pandas' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(("n_views", "folded"), [(FEW_VIEWS, 0), (FEW_VIEWS + 1, FEW_VIEWS)])
+def test_many_views_unfold(make, n_views, folded):
+    """Of many views the first one's accuracies stand in sight; no number is lost."""
+    views = ("clean", *(f"fog:{level}" for level in range(1, n_views)))
+    page = render(make(n_classes=30, views=views))
+    results = page[page.index('id="results"') : page.index("Model against model")]
+    hidden = results[results.index('<details class="more">') :] if "<details" in results else ""
+    assert [view in hidden for view in views] == [False, *[bool(folded)] * (n_views - 1)]
+    assert all(view in results for view in views)
+    assert (f"Under {folded} more views" in results) == bool(folded)
+    assert (f"Each of {n_views} views" in page) == bool(folded)

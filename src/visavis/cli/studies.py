@@ -144,13 +144,16 @@ def report(*studies: Path, out: Path | None = None) -> None:
 
 
 def print_study(study: Study, report_path: Path) -> None:
-    """The results table, the verdict and where the report lies."""
+    """The results tables, of many views the first one's, the verdict and where the report lies."""
     from rich.table import Table
 
+    from visavis.report.page import FEW_VIEWS
     from visavis.report.tables import percent_with_interval
 
     accuracies = study.results[study.results["metric"] == "accuracy"]
-    for view, shown in accuracies.groupby("view", sort=False):
+    views = list(dict.fromkeys(accuracies["view"]))
+    listed = views if len(views) <= FEW_VIEWS else views[:1]
+    for view, shown in accuracies[accuracies["view"].isin(listed)].groupby("view", sort=False):
         table = Table(title=f"Right answers with 95% interval, {int(shown['n'].max())} test images, view {view}")
         for heading in ("measure", "model", "accuracy in %", "tie group"):
             table.add_column(heading, justify="left" if heading in ("measure", "model") else "right")
@@ -160,6 +163,8 @@ def print_study(study: Study, report_path: Path) -> None:
                 table.add_row(name, Text(str(row["model"])), percent_with_interval(row), f"{row['tie_group']:.0f}")
             table.add_section()
         out_console.print(table)
+    if len(listed) < len(views):
+        out_console.print(Text(f"{len(views) - 1} more views are in results.csv beside the report.\n"))
     out_console.print(Text(study.verdict))
     out_console.print(Text(f"\nReport: {report_path}"), soft_wrap=True)
 

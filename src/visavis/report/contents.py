@@ -19,10 +19,10 @@ ALWAYS = {
     "methods": ("References", "methods.html"),
 }
 GROUPS = {
-    "Which is right": ("accuracy", "pictures", "ranking", "few_shot", "prompts", "retrieval", "ensemble"),
+    "Which is right": ("accuracy", "pictures", "ranking", "few_shot", "prompts", "ensemble"),
     "How sure it is": ("calibration", "selective", "out_of_distribution"),
     "When images change": ("robustness", "levels", "invariance", "shift"),
-    "How they differ": ("agreement", "maps", "why", "sensitivity"),
+    "How they differ": ("agreement", "maps"),
     "The record": ("quality", "results", "cost", "classes", "skipped", "protocol", "methods"),
 }
 OTHERS = "How they differ"  # the group of chapters that no group names

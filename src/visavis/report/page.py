@@ -36,6 +36,7 @@ PICTURES = 24
 PICTURES_AT_FIRST = 9
 WIDEST_CLASSES = 40
 HARDEST_CLASSES = 10
+FEW_VIEWS = 4  # whose accuracies all stand in sight; of more the first view's, and the others unfold
 FIRST = "recommend"  # the chapter that stands below the lead
 
 
@@ -123,7 +124,8 @@ def _contents(tables: ReportTables, models: list[str]) -> dict[str, Any]:
         "data": protocol.get("data", {}),
         "described": {str(model["name"]): model for model in protocol.get("models", ())},
         "first": first,
-        "groups": groups,
+        "groups": _in_sight(groups),
+        "few_views": FEW_VIEWS,
         "metrics": list(dict.fromkeys(metric for group in groups for row in group.rows for metric in row.cells)),
         "many_views": results.loc[results["measure"] != "cost", "view"].nunique() > 1,
         "has_draws": bool(results["draw_low"].notna().any()),
@@ -142,6 +144,13 @@ def _contents(tables: ReportTables, models: list[str]) -> dict[str, Any]:
         **_classes(tables.predictions, first),
         **_closing(protocol, groups),
     }
+
+
+def _in_sight(groups: list[ResultGroup]) -> tuple[list[ResultGroup], list[ResultGroup]]:
+    """What stands in sight, and what unfolds."""
+    views = list(dict.fromkeys(group.view for group in groups))
+    shown = views if len(views) <= FEW_VIEWS else views[:1]
+    return [group for group in groups if group.view in shown], [group for group in groups if group.view not in shown]
 
 
 def _taken(tables: ReportTables) -> list[str]:
