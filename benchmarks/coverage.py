@@ -167,6 +167,17 @@ def crossing_groups(n: int, studies: int, gap: float, generator: np.random.Gener
     return _in_groups(np.arange(n) // 5, np.arange(n) % 5, studies, gap, generator)
 
 
+def few_sites(n: int, studies: int, gap: float, generator: np.random.Generator) -> Studies:
+    """Four large groups of five classes, some harder than others: sites, vendors."""
+    groups, classes = np.arange(n) % 4, np.arange(n) // 4 % 5
+    ease = generator.normal(size=(4, studies))[groups]
+    chance = np.stack([ndtr(0.6 + 0.5 * ease + 0.2 * generator.normal(size=(4, studies))[groups]) for _ in range(2)])
+    mean = float(ndtr(0.6 / np.sqrt(1 + 0.5**2 + 0.2**2)))
+    chance[1] *= 1 - gap / mean
+    right = (generator.random(chance.shape) < chance).astype(float)
+    return Studies((right[0], right[1]), (mean, mean - gap), classes, groups)
+
+
 def few_shot_draws(n: int, studies: int, gap: float, generator: np.random.Generator) -> Studies:
     """How often each test image is right over several draws of training images; the truth is that of these draws."""
     chance = gap + (1 - gap) * generator.beta(3, 2, (n, studies))
@@ -223,6 +234,7 @@ DESIGNS: dict[str, Design] = {
     "paired classes": paired_classes,
     "grouped images": grouped_images,
     "crossing groups": crossing_groups,
+    "four sites": few_sites,
     "few-shot draws": few_shot_draws,
     "retrieval": retrieval,
 }

@@ -427,3 +427,10 @@ def test_many_views_are_one_table_and_a_line(visavis, models, photos, tmp_path):
     assert done.out.count("Right answers with 95% interval") == 1
     assert "4 more views are in results.csv" in done.out
     assert set(pd.read_csv(tmp_path / "out" / "results.csv")["view"].dropna()) >= set(views)
+
+
+def test_a_call_that_could_not_begin_leaves_nothing_to_resume(call, models, tmp_path):
+    (tmp_path / "data").mkdir()
+    assert call("compare", models.vit, "--data", tmp_path / "data", "--out", tmp_path / "out")[0] == 2
+    code, message = call("compare", "--resume", "--out", tmp_path / "out")
+    assert (code, "holds no study that was begun" in message) == (2, True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,12 @@ class TestRequireClasses:
     def test_less_is_refused(self, rows, words):
         with pytest.raises(UsageError, match=words):
             require_classes(made(*rows))
+
+    def test_groups_that_leave_nothing_to_test_are_named(self):
+        dataset = made(("a", "train"), ("b", "train"))
+        grouped = replace(dataset, samples=tuple(replace(sample, group="video") for sample in dataset.samples))
+        with pytest.raises(UsageError, match="Groups are never parted, so a class needs two of them"):
+            require_classes(grouped)
 
 
 def test_importing_the_readers_loads_no_heavy_library():

@@ -224,6 +224,16 @@ class TestGroups:
         right, strata = self.right[self.copies], strata_of(self.classes[self.copies], self.copies)
         assert (group_sums(right[order], strata[order]) == group_sums(right, strata)).all()
 
+    def test_two_groups_that_happen_to_agree_tell_little(self):
+        right, classes = np.tile([1.0, 1.0, 1.0, 0.0], 90)[:, None], np.zeros(360, int)  # 75% in either group
+        found = estimate_accuracies(right, np.ones_like(right), strata_of(classes, np.arange(360) // 180), Resampling())
+        worth = 360 * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 1)) ** 2  # Korn and Graubard: 8.6 images
+        exact = stats.beta.ppf([0.025, 0.975], [0.75 * worth, 0.75 * worth + 1], [0.25 * worth + 1, 0.25 * worth])
+        assert (found.low[0], found.high[0]) == pytest.approx(tuple(exact))
+        gaps = np.tile([1.0, 0.0, 0.0, 0.0], 90)[:, None]
+        gap = estimate_contrasts(gaps, strata_of(classes, np.arange(360) // 180), np.ones(1), Resampling())
+        assert gap.low[0] < 0 < gap.value[0] == 0.25
+
     def test_a_normal_mean_has_students_interval(self):
         # expanded percentiles of 12 groups of one: t of 11 degrees of freedom, 2.201 in place of 1.96
         values = stats.norm.ppf((np.arange(12) + 0.5) / 12)[:, None]

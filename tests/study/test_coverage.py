@@ -40,6 +40,12 @@ def test_a_cell(coverage, design):
         assert found.mcnemar > 0.1
 
 
+def test_four_groups_are_few_however_large(coverage):
+    found = coverage.judge(coverage.DESIGNS["four sites"], 300, STUDIES, seed=1)
+    assert min(found.accuracy, found.difference) >= 0.89  # resamples of the four held the truth in 87 and 91 of 100
+    assert found.finds_none_there == 0.0
+
+
 def test_bca_is_scipys(coverage):
     # of a skewed sample without strata; its bias is that of 4,000 resamples, whose quantiles err by a hundredth
     values = np.random.default_rng(5).exponential(size=(60, 1))

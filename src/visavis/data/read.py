@@ -77,11 +77,13 @@ def require_classes(dataset: Dataset) -> None:
             f"All labelled images of {dataset.name!r} are of one class, {classes[0]!r}, so any answer is right. "
             "At least two are needed; in a folder of images each class is a folder of its own."
         )
+    grouped = any(sample.group for sample in dataset.samples)
     n_test = sum(sample.part == "test" and sample.label is not None for sample in dataset.samples)
     if n_test < 2:
         raise UsageError(
             f"{dataset.name!r} leaves {n_test} of its {n_images} images ({len(classes)} classes) for testing, and at "
             "least 2 are needed. A class is divided from two different images on; add images to the classes."
+            + (" Groups are never parted, so a class needs two of them, or name the parts." if grouped else "")
         )
 
 

@@ -7,8 +7,9 @@ has too few to resample alone (one image would show no variance at all), so all 
 mix of classes varies too, which makes intervals a little wider, never narrower.
 
 Resamples of a handful of images know too little: a model that is right on all 40 images would get the interval
-[100%, 100%]. Where fewer than six images are right, or wrong, or tell two models apart, or where all resamples agree, a
-formula takes over: Clopper and Pearson's for an accuracy, Bonett and Price's for a difference.
+[100%, 100%]. Where fewer than six images are right, or wrong, or tell two models apart, where there are fewer than ten
+groups, or where all resamples agree, a formula takes over: that of Clopper and Pearson for an accuracy, that of Bonett
+and Price for a difference.
 
 Images of one group (frames of a video, one emoji in several styles) tell less than as many lone ones, so whole groups
 are drawn, and what an interval holds counts groups: its tails are those of Student's t, and the formulas get as many
@@ -34,6 +35,7 @@ DRAWS = 2000
 LEVEL = 0.95
 SMALL_CLASS = 20  # images
 FEW = 6  # the fewest one-sided disagreements that an exact paired test calls significant at 5%: 2 / 2**6 < 0.05
+FEW_GROUPS = 10  # with fewer, resamples of groups cannot show how groups differ
 CHUNK = 60_000  # images resampled at once: what a processor's own memory holds
 EQUAL = 1e-9  # sums of sixths and thirds are not exact
 
@@ -115,8 +117,10 @@ def estimate_accuracies(
     low, high = _percentiles(resampled_means(right, weights, strata, resampling), strata, resampling.level)
     # unequal weights are worth fewer images: Kish's effective number; n itself where all are equal
     effective = weights.sum(axis=0) ** 2 / (weights**2).sum(axis=0) / design_effects(right, weights, strata)
+    normal, wanted = ndtri((1 + resampling.level) / 2), _quantile(strata, resampling.level)
+    effective *= (normal / wanted) ** 2  # Korn and Graubard 1998: few groups are worth fewer images again
     exact_low, exact_high = clopper_pearson(value * effective, effective, resampling.level)
-    few = (np.minimum(value, 1 - value) * effective < FEW - EQUAL) | (high - low < EQUAL)
+    few = (np.minimum(value, 1 - value) * effective < FEW - EQUAL) | (high - low < EQUAL) | (wanted > normal)
     low, high = np.where(few, exact_low, low), np.where(few, exact_high, high)
     return Estimates(value=value, low=np.minimum(low, value), high=np.maximum(high, value), n=asked.sum(axis=0))
 
@@ -138,8 +142,10 @@ def estimate_contrasts(
     value = contrasts.sum(axis=0) / n
     low, high = _percentiles(resampled_means(contrasts, weights, strata, resampling), strata, resampling.level)
     centre, error = with_one_more_each(contrasts, n, design_effects(contrasts, weights, strata), largest)
-    half = ndtri((1 + resampling.level) / 2) * error
-    few = ((np.abs(group_sums(contrasts, strata)) > EQUAL).sum(axis=0) < FEW) | (high - low < EQUAL)
+    normal, wanted = ndtri((1 + resampling.level) / 2), _quantile(strata, resampling.level)
+    half = wanted * error
+    telling = (np.abs(group_sums(contrasts, strata)) > EQUAL).sum(axis=0)
+    few = (telling < FEW) | (high - low < EQUAL) | (wanted > normal)
     low = np.where(few, np.maximum(centre - half, -largest), low)
     high = np.where(few, np.minimum(centre + half, largest), high)
     return Estimates(value=value, low=np.minimum(low, value), high=np.maximum(high, value), n=n)
@@ -235,6 +241,13 @@ def clopper_pearson(right: np.ndarray, n: np.ndarray, level: float = LEVEL) -> t
     low = np.where(right > 0, betaincinv(np.maximum(right, EQUAL), wrong + 1, tail), 0.0)
     high = np.where(wrong > 0, betaincinv(right + 1, np.maximum(wrong, EQUAL), 1 - tail), 1.0)
     return low, high
+
+
+def _quantile(strata: np.ndarray, level: float) -> float:
+    """How many standard errors an interval reaches to each side: by Student's law where groups are few."""
+    groups = len(np.unique(strata[:, 1])) if strata.ndim == 2 else FEW_GROUPS
+    tail = (1 + level) / 2
+    return float(ndtri(tail) if groups >= FEW_GROUPS else stdtrit(max(groups - 1, 1), tail))
 
 
 def _percentiles(means: np.ndarray, strata: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

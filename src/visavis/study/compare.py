@@ -111,8 +111,8 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     unfinished = Unfinished(None if out is None else Path(out))
     if out is not None:
         claim_folder(Path(out), arguments)
-        unfinished.begin(arguments)
     plan, split_words = _read_plan(arguments, encoders, chosen_views, prompts, progress)
+    unfinished.begin(arguments)
     tell(estimate(plan, default_cache()).in_words())
     findings = run_measures(plan, unfinished, progress)
     costs = measure_costs(encoders, plan.part("test")[: wanted.timed], progress)
