@@ -24,7 +24,7 @@ CLEAN = parse_view("clean")
 def counted(monkeypatch) -> list[int]:
     """How many images each call of the network got."""
     calls: list[int] = []
-    original = Encoder.open_engine
+    original = Encoder.open_feature_engine
 
     def counting(self, *given):
         engine = original(self, *given)
@@ -35,7 +35,7 @@ def counted(monkeypatch) -> list[int]:
 
         return dataclasses.replace(engine, encode=encode)
 
-    monkeypatch.setattr(Encoder, "open_engine", counting)
+    monkeypatch.setattr(Encoder, "open_feature_engine", counting)
     return calls
 
 

@@ -18,13 +18,13 @@ from visavis.study.unfinished import Unfinished, begun_with
 def evidence() -> Evidence:
     random = np.random.default_rng(0)
     return Evidence(
-        encoder=SimpleNamespace(fingerprint="f" * 64),
+        encoder=SimpleNamespace(fingerprint="f" * 64, project=lambda features: features),
         classes=("a", "b"),
         prompt_names=("a", "b"),
         templates=("a {}",),
-        train=random.normal(size=(12, 3)).astype(np.float32),
+        train_features=random.normal(size=(12, 3)).astype(np.float32),
         train_labels=("a", "b") * 6,
-        test=random.normal(size=(5, 3)).astype(np.float32),
+        test_features=random.normal(size=(5, 3)).astype(np.float32),
         seed=0,
     )
 
@@ -57,10 +57,10 @@ def test_what_took_long_is_taken_once_to_the_same_bits(evidence, taken, tmp_path
 def test_other_evidence_finds_nothing(evidence, taken, tmp_path):
     others = [
         replace(evidence, seed=1),
-        replace(evidence, test=evidence.test + 1),
-        replace(evidence, train=-evidence.train),
+        replace(evidence, test_features=evidence.test_features + 1),
+        replace(evidence, train_features=-evidence.train_features),
         replace(evidence, train_labels=("b", "a") * 6),
-        replace(evidence, encoder=SimpleNamespace(fingerprint="0" * 64)),
+        replace(evidence, encoder=SimpleNamespace(fingerprint="0" * 64, project=lambda features: features)),
     ]
     for one in (evidence, *others):
         Unfinished(tmp_path).take("knn", one)

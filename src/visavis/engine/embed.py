@@ -33,7 +33,18 @@ def embed(
     cache: Path,
     progress: Callable[[int], None] = lambda images: None,
 ) -> np.ndarray:
-    """Vectors of all samples under a view, float32 [samples, embed_dim], not normalised.
+    """Vectors of all samples under a view, float32 [samples, embed_dim], not normalised; see `embed_features`."""
+    return encoder.project(embed_features(encoder, samples, view, cache, progress))
+
+
+def embed_features(
+    encoder: Encoder,
+    samples: Sequence[Sample],
+    view: View,
+    cache: Path,
+    progress: Callable[[int], None] = lambda images: None,
+) -> np.ndarray:
+    """What a CLIP's projection reads of all samples, float32 [samples, feature_dim]; elsewhere their vectors.
 
     Args:
         encoder: The model.
@@ -45,10 +56,10 @@ def embed(
     Raises:
         VisavisError: The cache cannot be written, or an image can no longer be read.
     """
-    parts = [np.empty((0, encoder.embed_dim), np.float32)]
+    parts = [np.empty((0, encoder.feature_dim), np.float32)]
     engine = _engine(encoder, samples, view)
     for chunk, file in _chunks(encoder, engine, samples, view, cache):
-        vectors = read_vectors(file, (len(chunk), encoder.embed_dim))
+        vectors = read_vectors(file, (len(chunk), encoder.feature_dim))
         if vectors is None:
             vectors = np.concatenate(list(_encode(encoder, engine, chunk, view, progress)))
             write_vectors(file, vectors)
@@ -66,7 +77,9 @@ def count_missing(encoder: Encoder, samples: Sequence[Sample], view: View, cache
 
 def _engine(encoder: Encoder, samples: Sequence[Sample], view: View) -> Engine:
     """The engine for so much work; where it has to be chosen, it sees samples from all over."""
-    return encoder.open_engine(len(samples), lambda most: _stack(encoder, samples[:: -(-len(samples) // most)], view))
+    return encoder.open_feature_engine(
+        len(samples), lambda most: _stack(encoder, samples[:: -(-len(samples) // most)], view)
+    )
 
 
 def _chunks(
@@ -85,7 +98,7 @@ def _encode(
     """Vectors batch by batch; the next ones are decoded while one is encoded."""
     pixels = in_order(partial(_pixels, encoder, view), samples, ahead=2 * BATCH_SIZE)
     for batch in in_batches(pixels, BATCH_SIZE):
-        yield engine.encode(_normalised(encoder, batch)).numpy()  # [batch, embed_dim]
+        yield engine.encode(_normalised(encoder, batch)).numpy()  # [batch, feature_dim]
         progress(len(batch))
 
 
@@ -105,7 +118,7 @@ def _normalised(encoder: Encoder, pixels: Sequence[np.ndarray]) -> torch.Tensor:
 
 
 def _key(encoder: Encoder, engine: Engine, samples: Sequence[Sample], view: View) -> str:
-    digest = hashlib.sha256(f"{engine.identity} {encoder.fingerprint} {view.name}".encode())
+    digest = hashlib.sha256(f"features {engine.identity} {encoder.fingerprint} {view.name}".encode())
     for sample in samples:
         digest.update(sample.id.encode())
     return digest.hexdigest()

@@ -7,7 +7,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,7 @@ class Encoder:
         model: The torch module, in evaluation mode.
         image_size: Side of the square input in pixels.
         embed_dim: Length of an image's vector: a CLIP's embedding, or the pooled features that a supervised head reads.
+        feature_dim: Length of what a CLIP's projection reads; `embed_dim` where there is none.
         class_names: What a supervised head tells apart; None for a CLIP, and where the weights do not say.
         decode: As for `load`; other decoding is another fingerprint, as the vectors are other ones.
         about: What the checkpoint says of its origin: recipe, data, licence.
@@ -115,7 +116,9 @@ class Encoder:
         self.class_names = parts.class_names
         self.about = parts.about
         self._settings = parts.settings
+        self.feature_dim = parts.projection.feature_dim if parts.projection else parts.embed_dim
         self._encode_image = parts.encode_image
+        self._projection = parts.projection
         self._text = parts.text
         self.engines_used: dict[str, str] = {}
         self._wanted_engine = engine
@@ -223,6 +226,16 @@ class Encoder:
         parts = [engine.encode(self._normalised(batch)).numpy() for batch in batches]
         return _unit(np.concatenate(parts)) if normalize else np.concatenate(parts)
 
+    @torch.inference_mode()
+    def project(self, features: np.ndarray) -> np.ndarray:
+        """What a CLIP's projection makes of its features: float32 [images, feature_dim] -> [images, embed_dim].
+
+        Features that nothing projects are the vectors themselves and are given back.
+        """
+        if self._projection is None:
+            return features
+        return self._projection.apply(torch.from_numpy(features)).numpy()
+
     @property
     def network(self) -> Network:
         """Its image tower, as engines and exports need it."""
@@ -236,8 +249,37 @@ class Encoder:
             about=self.about,
         )
 
+    @property
+    def feature_network(self) -> Network:
+        """Its image tower up to where a CLIP's projection begins, which is all of it where there is none."""
+        if self._projection is None:
+            return self.network
+        return replace(
+            self.network,
+            encode=self._features_of,
+            settings=f"{self._settings}, before the projection",
+            fingerprint=lambda: hashlib.sha256(f"{self._network_fingerprint()} features".encode()).hexdigest(),
+            ends_before_projection=True,
+        )
+
+    @torch.inference_mode()
+    def _features_of(self, pixels: Tensor) -> Tensor:
+        assert self._projection is not None, "asked only where features are projected"
+        return self._projection.features(pixels.contiguous(memory_format=torch.channels_last))
+
     def open_engine(self, n_images: int, examples: Callable[[int], Tensor], begun_with: str | None = None) -> Engine:
-        """What computes the vectors of so many images; once another than PyTorch was opened, it stays.
+        """What computes the vectors of so many images; arguments and errors are those of `open_feature_engine`."""
+        engine = self.open_feature_engine(n_images, examples, begun_with)
+        projection = self._projection
+        if projection is None:
+            return engine
+        apply = torch.inference_mode()(projection.apply)
+        return replace(engine, encode=lambda pixels: apply(engine.encode(pixels)))
+
+    def open_feature_engine(
+        self, n_images: int, examples: Callable[[int], Tensor], begun_with: str | None = None
+    ) -> Engine:
+        """What computes the features of so many images; once another than PyTorch was opened, it stays.
 
         Args:
             n_images: How many are to be encoded.
@@ -251,12 +293,12 @@ class Encoder:
         """
         self._notice_changes()
         if begun_with and self._wanted_engine == "auto":
-            self._engine = open_engine(begun_with, self.network, default_cache(), examples)
+            self._engine = open_engine(begun_with, self.feature_network, default_cache(), examples)
         elif self._engine is None or (self._wanted_engine == "auto" and self._engine.name == "torch"):
             if self._wanted_engine == "auto":
-                self._engine = choose_engine(self.network, n_images, default_cache(), examples)
+                self._engine = choose_engine(self.feature_network, n_images, default_cache(), examples)
             else:
-                self._engine = open_engine(self._wanted_engine, self.network, default_cache(), examples)
+                self._engine = open_engine(self._wanted_engine, self.feature_network, default_cache(), examples)
         self.engines_used.setdefault(self._engine.identity, self._engine.said)
         return self._engine
 

@@ -42,6 +42,21 @@ class TextTower:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Projection:
+    """The linear map at the end of a CLIP's image tower, and what it reads.
+
+    Attributes:
+        features: Preprocessed images [batch, 3, side, side] to what the map reads, [batch, feature_dim].
+        apply: Features [batch, feature_dim] to vectors [batch, embed_dim].
+        feature_dim: Length of the features.
+    """
+
+    features: Callable[[Tensor], Tensor]
+    apply: Callable[[Tensor], Tensor]
+    feature_dim: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parts:
     """One network, whoever built it.
 
@@ -53,6 +68,7 @@ class Parts:
         family: Its corner of {ResNet, ViT} x {labels, language}, or its place outside.
         settings: All that changes its vectors besides weights and preprocessing, in words.
         embed_dim: Length of an image's vector.
+        projection: What makes the vectors of features; None where nobody projects them, or it cannot be told.
         text: None for a network without a text tower.
         head: A supervised head's weight float32 [classes, embed_dim] and bias float32 [classes].
         class_names: What the head tells apart, where that is known.
@@ -66,6 +82,7 @@ class Parts:
     family: Family
     settings: str
     embed_dim: int
+    projection: Projection | None = None
     text: TextTower | None = None
     head: Head | None = None
     class_names: tuple[str, ...] | None = None
@@ -78,9 +95,12 @@ def parts_of(checkpoint: Checkpoint) -> Parts:
     model.load_state_dict(checkpoint.state, strict=True, assign=True)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     model.eval().requires_grad_(False)
-    head, text = None, None
+    head, text, projection = None, None, None
     if isinstance(model, CLIP):
-        settings = model.config.text
+        settings, visual = model.config.text, model.visual
+        projection = Projection(
+            features=visual.features, apply=visual.project, feature_dim=model.config.visual.feature_dim
+        )
         tokenizer = Tokenizer(vocab_size=settings.vocab_size, context_length=settings.context_length)
         scale = float(model.logit_scale.exp())
         text = TextTower(
@@ -101,6 +121,7 @@ def parts_of(checkpoint: Checkpoint) -> Parts:
         family=family_of(checkpoint.config),
         settings=repr(checkpoint.config),
         embed_dim=checkpoint.config.embed_dim,
+        projection=projection,
         text=text,
         head=head,
         class_names=checkpoint.class_names,

@@ -48,6 +48,11 @@ class CLIPResNetConfig:
             raise ValueError(f"width must be even, not {self.width}.")
 
     @property
+    def feature_dim(self) -> int:
+        """Channels of the last stage, which the projection reads."""
+        return self.width * 32
+
+    @property
     def heads(self) -> int:
         """Heads of the attention pooling."""
         return self.width * 32 // HEAD_WIDTH
@@ -102,6 +107,10 @@ class AttentionPool(nn.Module):
         self.c_proj = nn.Linear(channels, embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(self.attend(x))  # [batch, embed_dim]
+
+    def attend(self, x: Tensor) -> Tensor:
+        """What the mean's query takes from a map [batch, channels, side, side], before the projection."""
         x = x.flatten(2).transpose(1, 2)  # [batch, places, channels]
         x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1)  # [batch, 1 + places, channels]
         x = x + self.positional_embedding
@@ -110,7 +119,7 @@ class AttentionPool(nn.Module):
         key = self._split_heads(self.k_proj(x))  # [batch, heads, 1 + places, head_width]
         value = self._split_heads(self.v_proj(x))
         pooled = F.scaled_dot_product_attention(query, key, value)  # [batch, heads, 1, head_width]
-        return self.c_proj(pooled.flatten(1))  # [batch, embed_dim]
+        return pooled.flatten(1)  # [batch, channels]
 
     def _split_heads(self, x: Tensor) -> Tensor:
         batch, tokens, channels = x.shape
@@ -140,6 +149,18 @@ class CLIPResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Image embeddings. images: [batch, 3, image_size, image_size], normalised; returns [batch, embed_dim]."""
+        return self.attnpool(self.maps(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """What `project` reads, figure 3's I_f: [batch, 32 * width]."""
+        return self.attnpool.attend(self.maps(images))
+
+    def project(self, features: Tensor) -> Tensor:
+        """Into the space shared with texts: [batch, 32 * width] -> [batch, embed_dim]."""
+        return self.attnpool.c_proj(features)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """What the last stage puts out: [batch, 32 * width, height / 32, width / 32]."""
         x = self.relu(self.bn1(self.conv1(images)))  # [batch, width / 2, height / 2, width / 2]
         x = self.relu(self.bn2(self.conv2(x)))
         x = self.relu(self.bn3(self.conv3(x)))  # [batch, width, height / 2, width / 2]
@@ -147,8 +168,7 @@ class CLIPResNet(nn.Module):
         x = self.layer1(x)  # [batch, 4 * width, height / 4, width / 4]
         x = self.layer2(x)  # [batch, 8 * width, height / 8, width / 8]
         x = self.layer3(x)  # [batch, 16 * width, height / 16, width / 16]
-        x = self.layer4(x)  # [batch, 32 * width, height / 32, width / 32]
-        return self.attnpool(x)  # [batch, embed_dim]
+        return self.layer4(x)
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:

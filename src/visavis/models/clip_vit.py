@@ -50,6 +50,11 @@ class CLIPViTConfig:
         check_patches(self.image_size, self.patch_size)
         check_transformer(self.width, self.heads, self.activation)
 
+    @property
+    def feature_dim(self) -> int:
+        """Length of what the projection reads, a token."""
+        return self.width
+
 
 class CLIPVisionTransformer(nn.Module):
     """Patch embedding, class token, positions, norm, pre-norm blocks, norm, projection."""
@@ -71,11 +76,18 @@ class CLIPVisionTransformer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Image embeddings. images: [batch, 3, image_size, image_size], normalised; returns [batch, embed_dim]."""
+        return self.project(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the projection reads, figure 3's I_f: the class token after the last norm, [batch, width]."""
         x = embed_patches(images, self.conv1, self.class_embedding)  # [batch, 1 + patches, width]
         x = self.ln_pre(x + self.positional_embedding)
         x = self.transformer(x)  # [batch, 1 + patches, width]
-        x = self.ln_post(x[:, 0])  # [batch, width]
-        return x @ self.proj  # [batch, embed_dim]
+        return self.ln_post(x[:, 0])  # [batch, width]
+
+    def project(self, features: Tensor) -> Tensor:
+        """Into the space shared with texts: [batch, width] -> [batch, embed_dim]."""
+        return features @ self.proj
 
     @torch.no_grad()
     def init_weights(self, generator: torch.Generator) -> None:

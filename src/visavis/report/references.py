@@ -15,6 +15,7 @@ ALWAYS = ("efron1993", "mcnemar1947", "holm1979", "schuirmann1987")  # intervals
 CITED = {
     "zero_shot": ("radford2021",),
     "linear_probe": ("radford2021", "breiman1984"),
+    "embedding_probe": ("radford2021", "breiman1984"),
     "few_shot": ("radford2021",),
     "prompts": ("radford2021",),
     "knn": ("wu2018",),

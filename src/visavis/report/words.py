@@ -18,6 +18,7 @@ NOTHING = "\N{EN DASH}"
 MEASURES = {
     "naming": "Naming without examples",
     "linear_probe": "Linear probe",
+    "embedding_probe": "Linear probe of embeddings",
     "knn": "Nearest neighbours",
     "zero_shot": "Zero-shot",
     "classifier": "Own classifier",
@@ -25,7 +26,10 @@ MEASURES = {
 HOW = {
     "naming": "each model names the images its own way and sees none of yours first: with the classifier it was "
     "trained with, or by zero-shot",
-    "linear_probe": "a linear classifier is fitted to the model's vectors of the training images",
+    "linear_probe": "a linear classifier is fitted to the model's features of the training images, a CLIP's before "
+    "their projection into the space of texts",
+    "embedding_probe": "a linear classifier is fitted to a CLIP's vectors of the training images, behind "
+    "the projection into the space of texts",
     "knn": "the nearest training images vote, by cosine similarity of the model's vectors",
     "zero_shot": "the image goes to the class whose name, written into prompts, has the nearest text vector",
     "classifier": "the output layer that a supervised model was trained with, over the data's classes alone",

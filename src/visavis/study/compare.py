@@ -17,7 +17,7 @@ from visavis.data.read import read_dataset, require_classes
 from visavis.data.splits import describe_split, only_labelled, split
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
-from visavis.engine.embed import embed
+from visavis.engine.embed import embed, embed_features
 from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder, load
 from visavis.errors import UsageError
 from visavis.progress import ShowProgress
@@ -169,6 +169,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
             plan=plan, predictions=with_naming(pd.concat(findings.predictions, ignore_index=True)), results=costs,
             pairs=pd.DataFrame(), probabilities=findings.probabilities, progress=progress, earlier={},
             embed=lambda encoder, samples, view: embed(encoder, samples, view, default_cache()),
+            features=lambda encoder, samples, view: embed_features(encoder, samples, view, default_cache()),
         ),
         costs,
     )  # fmt: skip

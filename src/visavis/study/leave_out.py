@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visavis.errors import UsageError
-from visavis.study.chapters.chapter import Material
+from visavis.study.chapters.chapter import Embed, Material
 
 if TYPE_CHECKING:
     from visavis.data.dataset import Sample
@@ -40,15 +41,16 @@ def leave_out(material: Material, samples: Collection[str]) -> Material:
     left = tuple(sample for sample, keep in zip(whole, kept, strict=True) if keep)
     dataset = replace(plan.dataset, samples=tuple(sample for sample in plan.dataset.samples if sample.id not in out))
 
-    def embed(encoder: Encoder, asked: Sequence[Sample], view: View) -> np.ndarray:
+    def of_left(embed: Embed, encoder: Encoder, asked: Sequence[Sample], view: View) -> np.ndarray:
         if tuple(asked) == left:
-            return material.embed(encoder, whole, view)[kept]
-        return material.embed(encoder, asked, view)
+            return embed(encoder, whole, view)[kept]
+        return embed(encoder, asked, view)
 
     return replace(
         material,
         plan=replace(plan, dataset=dataset),
         predictions=material.predictions[~material.predictions["sample"].isin(out)].reset_index(drop=True),
         probabilities={key: scores[kept] for key, scores in material.probabilities.items()},
-        embed=embed,
+        embed=partial(of_left, material.embed),
+        features=partial(of_left, material.features),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,9 +30,9 @@ class Evidence:
         classes: The data's class names, in the order of all scores.
         prompt_names: The same names as they stand in prompts.
         templates: Prompts with {} for a name.
-        train: Vectors of the training part, float32 [train images, embed_dim].
+        train_features: Of the training part, before a CLIP's projection: float32 [train images, feature_dim].
         train_labels: Class names [train images].
-        test: Vectors of the test part under the view, float32 [test images, embed_dim].
+        test_features: Of the test part under the view, float32 [test images, feature_dim].
         seed: Of the folds.
     """
 
@@ -39,10 +40,20 @@ class Evidence:
     classes: tuple[str, ...]
     prompt_names: tuple[str, ...]
     templates: tuple[str, ...]
-    train: np.ndarray
+    train_features: np.ndarray
     train_labels: tuple[str, ...]
-    test: np.ndarray
+    test_features: np.ndarray
     seed: int
+
+    @cached_property
+    def train(self) -> np.ndarray:
+        """Vectors of the training part, float32 [train images, embed_dim]."""
+        return self.encoder.project(self.train_features)
+
+    @cached_property
+    def test(self) -> np.ndarray:
+        """Vectors of the test part under the view, float32 [test images, embed_dim]."""
+        return self.encoder.project(self.test_features)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +98,21 @@ def by_knn(evidence: Evidence) -> Scores:
 
 
 def by_linear_probe(evidence: Evidence) -> Scores:
-    """A linear classifier trained on the training part's vectors."""
+    """A linear classifier trained on features before the projection, as Radford et al. 2021 train it (appendix A.3)."""
+    probabilities, strength = linear_probe(
+        evidence.train_features,
+        evidence.train_labels,
+        evidence.test_features,
+        classes=evidence.classes,
+        seed=evidence.seed,
+    )
+    return Scores(probabilities=probabilities, chosen={"C": strength})
+
+
+def by_embedding_probe(evidence: Evidence) -> Scores:
+    """The same on the vectors behind the projection, what `encode_images` gives."""
+    if evidence.train is evidence.train_features:
+        raise NotMeasurable(f"{evidence.encoder.name} has no projection that could be told: its probe is the same.")
     probabilities, strength = linear_probe(
         evidence.train, evidence.train_labels, evidence.test, classes=evidence.classes, seed=evidence.seed
     )
@@ -99,4 +124,6 @@ MEASURES: dict[str, Callable[[Evidence], Scores]] = {
     "zero_shot": by_zero_shot,
     "knn": by_knn,
     "linear_probe": by_linear_probe,
+    "embedding_probe": by_embedding_probe,
 }
+ON_REQUEST = ("embedding_probe",)  # taken only where they are named

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visavis.data.dataset import Dataset, Sample
+from visavis.study.measures import ON_REQUEST
 from visavis.study.pairs import MARGIN
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Plan:
         views: How the test images are shown; the first is the one that chapters look through.
         templates: Prompts with {} for a name.
         seed: Of the split, the folds, the draws and the bootstrap.
-        measures: Names of the measures and chapters that were asked for; empty for all.
+        measures: Names of the measures and chapters that were asked for; empty for all but `ON_REQUEST`.
         others: Images of another kind, which a model should notice; empty where none were given.
         margin: A difference in accuracy that makes none, a fraction.
     """
@@ -45,7 +46,7 @@ class Plan:
 
     def wants(self, measure: str) -> bool:
         """Whether a measure or chapter is to be taken."""
-        return not self.measures or measure in self.measures
+        return measure in self.measures if self.measures else measure not in ON_REQUEST
 
     @property
     def prompt_names(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pandas as pd
 from visavis.data.dataset import Sample
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
-from visavis.engine.embed import embed
+from visavis.engine.embed import embed_features
 from visavis.engine.encoder import Encoder
 from visavis.evaluate.scores import NotMeasurable, predictions_from_scores
 from visavis.progress import ShowProgress
@@ -39,17 +39,17 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     train, test = plan.part("train"), plan.part("test")
     wanted = [measure for measure in MEASURES if plan.wants(measure)]
     for encoder in plan.encoders:
-        train_vectors = _embed(encoder, train, parse_view("clean"), "training images", progress)
+        train_features = _features(encoder, train, parse_view("clean"), "training images", progress)
         for views in _together(plan.views, len(test) * len(plan.classes)):
-            vectors = [_embed(encoder, test, view, f"test images, {view.name}", progress) for view in views]
+            features = [_features(encoder, test, view, f"test images, {view.name}", progress) for view in views]
             evidence = Evidence(
                 encoder=encoder,
                 classes=plan.classes,
                 prompt_names=plan.prompt_names,
                 templates=plan.templates,
-                train=train_vectors,
+                train_features=train_features,
                 train_labels=tuple(str(sample.label) for sample in train),
-                test=np.concatenate(vectors),
+                test_features=np.concatenate(features),
                 seed=plan.seed,
             )
             taken: dict[str, np.ndarray] = {}  # [views, test images, classes] for each measure
@@ -106,7 +106,9 @@ def _decisions(
     return decisions
 
 
-def _embed(encoder: Encoder, samples: tuple[Sample, ...], view: View, what: str, progress: ShowProgress) -> np.ndarray:
+def _features(
+    encoder: Encoder, samples: tuple[Sample, ...], view: View, what: str, progress: ShowProgress
+) -> np.ndarray:
     stage, done = f"{encoder.name}: {what}", 0
 
     def advance(images: int) -> None:
@@ -114,4 +116,4 @@ def _embed(encoder: Encoder, samples: tuple[Sample, ...], view: View, what: str,
         done += images
         progress(stage, done, len(samples))
 
-    return embed(encoder, samples, view, default_cache(), advance)
+    return embed_features(encoder, samples, view, default_cache(), advance)

@@ -99,9 +99,10 @@ def _key(measure: str, evidence: Evidence) -> str:
     said = {
         "measure": measure, "model": evidence.encoder.fingerprint, "classes": evidence.classes,
         "names": evidence.prompt_names, "templates": evidence.templates, "labels": evidence.train_labels,
-        "seed": evidence.seed, "shapes": (evidence.train.shape, evidence.test.shape), "packages": describe_packages(),
+        "seed": evidence.seed, "shapes": (evidence.train_features.shape, evidence.test_features.shape),
+        "packages": describe_packages(),
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(said).encode())
-    digest.update(evidence.train.tobytes())
-    digest.update(evidence.test.tobytes())
+    digest.update(evidence.train_features.tobytes())
+    digest.update(evidence.test_features.tobytes())
     return digest.hexdigest()

@@ -58,6 +58,7 @@ def make_material(
     return Material(
         plan=plan, predictions=predictions, results=pd.concat([results, speeds], ignore_index=True), pairs=pairs,
         probabilities=probabilities, embed=lambda encoder, samples, view: np.empty((0, 0), np.float32),
+        features=lambda encoder, samples, view: np.empty((0, 0), np.float32),
         progress=lambda stage, done, total: None, earlier={},
     )  # fmt: skip
 

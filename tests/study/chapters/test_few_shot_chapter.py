@@ -40,12 +40,12 @@ def material_with(train_truth, skill=2.2):
     dataset = replace(made.plan.dataset, samples=made.plan.dataset.samples + train)
     known = {"A": 0.8, "B": 3.0}
 
-    def embed(encoder, samples, view):
+    def features(encoder, samples, view):
         part = samples[0].part
         truth = TRUTH if part == "test" else np.asarray(train_truth)
         return vectors(truth, known[encoder.name], seed=len(part))
 
-    return replace(made, plan=replace(made.plan, dataset=dataset), embed=embed)
+    return replace(made, plan=replace(made.plan, dataset=dataset), features=features)
 
 
 @pytest.fixture(scope="module")

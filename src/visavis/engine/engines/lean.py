@@ -38,21 +38,23 @@ def lean_tower(network: Network) -> ImageTower:
     model = network.model
     encode: Callable[[Tensor], Tensor] = network.encode
     if isinstance(model, CLIPVisionTransformer):
-        encode = partial(_clip_vit, model)
+        encode = partial(_clip_vit, model, project=not network.ends_before_projection)
     elif isinstance(model, VisionTransformer):
         encode = partial(_vit, model)
     elif isinstance(model, CLIPResNet):
-        model = encode = fold_norms(model)
+        model = fold_norms(model)
+        encode = model.features if network.ends_before_projection else model
     elif isinstance(model, ResNet):
         model = fold_norms(model)
         encode = model.features
     return ImageTower(model, encode).eval()
 
 
-def _clip_vit(tower: CLIPVisionTransformer, images: Tensor) -> Tensor:
+def _clip_vit(tower: CLIPVisionTransformer, images: Tensor, project: bool) -> Tensor:
     x = embed_patches(images, tower.conv1, tower.class_embedding)  # [batch, 1 + patches, width]
     x = tower.ln_pre(x + tower.positional_embedding)
-    return tower.ln_post(_class_token(tower.transformer, x)) @ tower.proj  # [batch, embed_dim]
+    features = tower.ln_post(_class_token(tower.transformer, x))  # [batch, width]
+    return tower.project(features) if project else features
 
 
 def _vit(tower: VisionTransformer, images: Tensor) -> Tensor:

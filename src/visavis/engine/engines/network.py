@@ -21,6 +21,7 @@ class Network:
         name: For messages.
         model: Holds the weights.
         encode: In PyTorch, images float32 [batch, 3, side, side] to vectors [batch, embed_dim].
+        ends_before_projection: Whether these are what a CLIP's projection reads.
         preprocess: What it demands of images.
         settings: All that shapes its arithmetic, in words.
         fingerprint: A function, as it reads all weights, to a hash of weights, settings and preprocessing.
@@ -34,6 +35,7 @@ class Network:
     settings: str
     fingerprint: Callable[[], str]
     about: dict[str, Any]
+    ends_before_projection: bool = False
 
 
 class ImageTower(nn.Module):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from visavis.progress import ShowProgress
     from visavis.study.plan import Plan
 
+Embed = Callable[["Encoder", Sequence["Sample"], "View"], "np.ndarray"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chapter:
@@ -49,6 +51,7 @@ class Material:
         pairs: Paired differences.
         probabilities: For each (measure, model) under the first view, float32 [test images, classes].
         embed: Vectors of samples under a view, float32 [samples, embed_dim]; asked twice, encoded once.
+        features: The same before a CLIP's projection, float32 [samples, feature_dim], which probes are trained on.
         progress: Called with stage, done and total.
         earlier: The chapters before this one, by name.
     """
@@ -58,7 +61,8 @@ class Material:
     results: pd.DataFrame
     pairs: pd.DataFrame
     probabilities: Mapping[tuple[str, str], np.ndarray]
-    embed: Callable[[Encoder, Sequence[Sample], View], np.ndarray]
+    embed: Embed
+    features: Embed
     progress: ShowProgress
     earlier: Mapping[str, Chapter]
 

@@ -61,8 +61,8 @@ def _curves(material: Material, images: Tested, truth: np.ndarray, shots: tuple[
     plan = material.plan
     curves = []
     for encoder in plan.encoders:
-        train = material.embed(encoder, plan.part("train"), parse_view("clean"))
-        test = material.embed(encoder, plan.part("test"), material.view)[images.order]
+        train = material.features(encoder, plan.part("train"), parse_view("clean"))
+        test = material.features(encoder, plan.part("test"), material.view)[images.order]
         right = np.empty((len(test), len(shots), DRAWS))
         for shot, draw, answers in fit_probes(train, truth, test, shots, DRAWS, plan.seed):
             right[:, shots.index(shot), draw] = answers == images.truth
