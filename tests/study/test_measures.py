@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from visavis.evaluate.scores import NotMeasurable
-from visavis.study.measures import MEASURES, ON_REQUEST, Evidence
+from visavis.study.evidence import Evidence
+from visavis.study.measures import MEASURES, ON_REQUEST
 from visavis.study.plan import Plan
 
 TRUTH = np.arange(60) % 2
@@ -44,5 +45,5 @@ def test_one_probe_is_enough_where_nothing_is_projected():
 @pytest.mark.parametrize(("asked", "taken"), [((), False), (("embedding_probe",), True), (("knn",), False)])
 def test_what_is_taken_on_request_alone(asked, taken):
     plan = Plan(encoders=(), dataset=None, classes=(), views=(), templates=(), seed=0, measures=asked)
-    assert ON_REQUEST == ("embedding_probe",)
+    assert "embedding_probe" in ON_REQUEST
     assert plan.wants("embedding_probe") is taken

@@ -10,7 +10,7 @@ import pytest
 
 from visavis.errors import UsageError
 from visavis.study import unfinished
-from visavis.study.measures import Evidence
+from visavis.study.evidence import Evidence
 from visavis.study.unfinished import Unfinished, begun_with
 
 

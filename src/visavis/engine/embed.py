@@ -69,6 +69,13 @@ def embed_features(
     return np.concatenate(parts)
 
 
+def pixels_of(encoder: Encoder, samples: Sequence[Sample], views: Sequence[View]) -> Iterator[np.ndarray]:
+    """The samples under each view in turn, as the encoder wants them before scaling: uint8 [batch, side, side, 3]."""
+    for view in views:
+        pixels = in_order(partial(_pixels, encoder, view), samples, ahead=2 * BATCH_SIZE)
+        yield from map(np.stack, in_batches(pixels, BATCH_SIZE))
+
+
 def count_missing(encoder: Encoder, samples: Sequence[Sample], view: View, cache: Path) -> int:
     """How many of these samples `embed` would have to encode. Raises VisavisError as it does."""
     chunks = _chunks(encoder, _engine(encoder, samples, view), samples, view, cache)

@@ -71,12 +71,36 @@ def linear_probe(
     return probabilities, strength
 
 
+def probe_weights(train: np.ndarray, truth: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """A linear probe of the usual strength as a map of the features as they are.
+
+    Args:
+        train: float32 [train images, features].
+        truth: Class numbers [train images].
+        n_classes: Of all classes, also those without an image.
+
+    Returns:
+        Weight float32 [classes, features] and bias float32 [classes].
+    """
+    mean, deviation = _scale_of(train)
+    problem = as_problem((train - mean) / deviation, truth, n_classes)
+    fitted = problem.fit(10.0**USUAL)
+    weight = (problem.axes @ fitted[:-1]) / deviation[:, None]  # [features, classes]
+    return np.ascontiguousarray(weight.T), fitted[-1] - mean @ weight
+
+
 def standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean zero, variance one in each feature of the training part; models differ in the scale of their features."""
+    mean, deviation = _scale_of(train)
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+def _scale_of(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each feature, float32 [features]."""
     mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)  # float32 sums of many images would drift
     deviation = train.std(axis=0, dtype=np.float64).astype(np.float32)
     deviation[deviation < 1e-8] = 1.0
-    return (train - mean) / deviation, (test - mean) / deviation
+    return mean, deviation
 
 
 def search_decade(judge: Callable[[float], np.ndarray]) -> float:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Of the measures that cover most models the first of these leads the page: it asks for the fewest of the user's labels.
-PREFERENCE = ("naming", "linear_probe", "embedding_probe", "knn", "zero_shot", "classifier")
+PREFERENCE = (
+    "naming", "linear_probe", "embedding_probe", "fine_tuning", "wise_ft", "lora", "knn", "zero_shot", "classifier",
+)  # fmt: skip
 REPEATED_BY_NAMING = ("zero_shot", "classifier")
 COSTS = ("params", "macs", "weight_mib", "images_per_s", "peak_memory_mib")
 LONGEST_TABLE = 100  # rows

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from visavis.errors import TextsCut
 from visavis.evaluate.classifier import own_classifier
@@ -16,52 +11,8 @@ from visavis.evaluate.knn import knn
 from visavis.evaluate.linear_probe import linear_probe
 from visavis.evaluate.scores import NotMeasurable
 from visavis.evaluate.zero_shot import zero_shot
-
-if TYPE_CHECKING:
-    from visavis.engine.encoder import Encoder
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What a measure sees of one model and one view.
-
-    Attributes:
-        encoder: The model, for its text tower or head.
-        classes: The data's class names, in the order of all scores.
-        prompt_names: The same names as they stand in prompts.
-        templates: Prompts with {} for a name.
-        train_features: Of the training part, before a CLIP's projection: float32 [train images, feature_dim].
-        train_labels: Class names [train images].
-        test_features: Of the test part under the view, float32 [test images, feature_dim].
-        seed: Of the folds.
-    """
-
-    encoder: Encoder
-    classes: tuple[str, ...]
-    prompt_names: tuple[str, ...]
-    templates: tuple[str, ...]
-    train_features: np.ndarray
-    train_labels: tuple[str, ...]
-    test_features: np.ndarray
-    seed: int
-
-    @cached_property
-    def train(self) -> np.ndarray:
-        """Vectors of the training part, float32 [train images, embed_dim]."""
-        return self.encoder.project(self.train_features)
-
-    @cached_property
-    def test(self) -> np.ndarray:
-        """Vectors of the test part under the view, float32 [test images, embed_dim]."""
-        return self.encoder.project(self.test_features)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """A measure's answer: probabilities [test images, classes] and the settings that were chosen on the way."""
-
-    probabilities: np.ndarray
-    chosen: dict[str, Any]
+from visavis.study.evidence import Evidence, Scores
+from visavis.study.tuning import by_fine_tuning, by_lora, by_wise_ft
 
 
 def by_zero_shot(evidence: Evidence) -> Scores:
@@ -125,5 +76,8 @@ MEASURES: dict[str, Callable[[Evidence], Scores]] = {
     "knn": by_knn,
     "linear_probe": by_linear_probe,
     "embedding_probe": by_embedding_probe,
+    "fine_tuning": by_fine_tuning,
+    "lora": by_lora,
+    "wise_ft": by_wise_ft,
 }
-ON_REQUEST = ("embedding_probe",)  # taken only where they are named
+ON_REQUEST = ("embedding_probe", "fine_tuning", "lora", "wise_ft")  # taken only where they are named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import pandas as pd
 from visavis.data.dataset import Sample
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
-from visavis.engine.embed import embed_features
+from visavis.engine.embed import embed_features, pixels_of
 from visavis.engine.encoder import Encoder
 from visavis.evaluate.scores import NotMeasurable, predictions_from_scores
 from visavis.progress import ShowProgress
-from visavis.study.measures import MEASURES, Evidence
+from visavis.study.evidence import Evidence, Pictures
+from visavis.study.measures import MEASURES
 from visavis.study.plan import Plan
 from visavis.study.unfinished import Unfinished
 
@@ -51,6 +53,11 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
                 train_labels=tuple(str(sample.label) for sample in train),
                 test_features=np.concatenate(features),
                 seed=plan.seed,
+                pictures=Pictures(
+                    train=partial(pixels_of, encoder, train, (parse_view("clean"),)),
+                    test=partial(pixels_of, encoder, test, views),
+                    progress=progress,
+                ),
             )
             taken: dict[str, np.ndarray] = {}  # [views, test images, classes] for each measure
             for done, measure in enumerate(wanted, start=1):

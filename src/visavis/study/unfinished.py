@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from visavis.errors import UsageError
-from visavis.study.measures import MEASURES, Evidence, Scores
+from visavis.study.evidence import Evidence, Scores
+from visavis.study.measures import MEASURES
 from visavis.study.protocol import describe_packages
 from visavis.study.study import PROTOCOL
 from visavis.zoo.files import replacing

@@ -20,15 +20,19 @@ from visavis.study.wording import listed, margin_in_words, p_in_words, percent, 
 
 # Of measures that cover equally many models, the one to decide by: naming needs no example, a probe is the fairest test
 # of what a model sees, and the last two suit one kind of model alone.
-PREFERENCE = (NAMING, "linear_probe", "embedding_probe", "knn", "zero_shot", "classifier")
+TUNED = ("fine_tuning", "wise_ft", "lora")
+PREFERENCE = (NAMING, "linear_probe", "embedding_probe", *TUNED, "knn", "zero_shot", "classifier")
 PARAGRAPH = "\n\n"
 MANY_VIEWS = 3  # changed ones, which have one sentence in place of one each
-WITH_EXAMPLES = ("linear_probe", "embedding_probe", "knn")
+WITH_EXAMPLES = ("linear_probe", "embedding_probe", *TUNED, "knn")
 WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier")
 MEANS = {
     NAMING: "without examples",
     "linear_probe": "with a linear probe",
     "embedding_probe": "with a linear probe of embeddings",
+    "fine_tuning": "after fine-tuning",
+    "wise_ft": "with WiSE-FT",
+    "lora": "with LoRA",
     "knn": "by nearest neighbours",
     "zero_shot": "by zero-shot",
     "classifier": "with its own classifier",
