@@ -49,6 +49,10 @@ digits: $(VENV)/.installed-test  ## a comparison on handwritten digits in MNIST'
 	$(BIN)/python recipes/digits_idx.py out/digits-idx
 	$(BIN)/visavis compare resnet-mini.emoji vit-mini-patch8.emoji RN-mini.emoji ViT-mini-8.emoji --data out/digits-idx --out out/digits
 
+captions: $(VENV)/.installed-test  ## a comparison on images with captions and no labels
+	$(BIN)/python recipes/emoji_captions.py out/emoji-captions
+	$(BIN)/visavis compare RN-mini.emoji ViT-mini-8.emoji resnet-mini.emoji --data out/emoji-captions/captions.csv --out out/captions
+
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venv-peers build dist out
 

@@ -110,7 +110,9 @@ class TestCSV:
             read_table(write(folder, "file_path,label\ncat/a.png,cat\n"))
         assert "has no column path or image; its columns are 'file_path', 'label'." in str(caught.value)
         assert "If 'file_path' is meant, rename it." in str(caught.value)
-        with pytest.raises(UsageError, match=r"has no column label; its columns are 'path', 'x'\. A table needs"):
+        with pytest.raises(
+            UsageError, match=r"has no column label or caption or captions; its columns are 'path', 'x'\."
+        ):
             read_table(write(folder, "path,x\ncat/a.png,cat\n"))
 
     @pytest.mark.parametrize("text", ["path,label\n", "path,label", "path,label\n\n\n"])

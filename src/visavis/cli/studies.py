@@ -56,9 +56,10 @@ def compare(  # noqa: PLR0913  # each is an option
         docs/views.md. Names of several: corruptions, corruptions:3, noise, blur, weather, digital, levels, invariance.
         Every view is encoded anew. May be given several times.
     measures
-        What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, few_shot,
-        prompts, agreement, ranking, ensemble, calibration, selective, out_of_distribution, quality, robustness, levels,
-        invariance, shift, maps, recommend. Taken only where named: embedding_probe, a probe behind a CLIP's projection;
+        What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, retrieval,
+        few_shot, prompts, agreement, ranking, ensemble, calibration, selective, out_of_distribution, quality,
+        robustness, levels, invariance, shift, maps, recommend. Taken only where named: embedding_probe, a probe behind
+        a CLIP's projection; image_to_text, the one measure of images with captions alone;
         fine_tuning, lora and wise_ft, which train the networks and take their time.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?

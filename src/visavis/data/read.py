@@ -59,6 +59,11 @@ def read_dataset(source: str | Path, progress: Progress | None = None) -> Datase
     return dataset
 
 
+def has_captions_alone(dataset: Dataset) -> bool:
+    """Whether there are captions and no labels, so that images and texts can only find each other."""
+    return not dataset.classes and any(sample.captions for sample in dataset.samples)
+
+
 def require_classes(dataset: Dataset) -> None:
     """Accuracy needs labels, two classes and two images to test on. To be called once the parts are known.
 
@@ -70,7 +75,8 @@ def require_classes(dataset: Dataset) -> None:
     if not classes:
         raise UsageError(
             f"None of the {n_images} images of {dataset.name!r} has a label, and accuracy needs them. "
-            "Put the images into one folder for each class, or fill the table's column label."
+            "Put the images into one folder for each class, or fill the table's column label; with a column caption "
+            "images and texts are asked to find each other."
         )
     if len(classes) == 1:
         raise UsageError(

@@ -75,6 +75,15 @@ def only_labelled(dataset: Dataset) -> Dataset:
     return replace(dataset, samples=samples, skipped=(*dataset.skipped, *skipped))
 
 
+def only_captioned(dataset: Dataset) -> Dataset:
+    """Images with captions, all of them to test on but those that the data themselves train on; nothing is learnt."""
+    without = tuple(sample for sample in dataset.samples if not sample.captions)
+    skipped = tuple(Skipped(name=sample.name, reason="without a caption") for sample in without)
+    whole = not names_its_parts(dataset)
+    samples = tuple(replace(sample, part="test") if whole else sample for sample in dataset.samples if sample.captions)
+    return replace(dataset, samples=samples, skipped=(*dataset.skipped, *skipped))
+
+
 def names_its_parts(dataset: Dataset) -> bool:
     """Whether the data itself says what tests. A part named "train" alone leaves nothing to test with: no."""
     return any(sample.part == "test" for sample in dataset.samples)
@@ -90,6 +99,8 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
     """
     count = {part: sum(sample.part == part for sample in after.samples) for part in ("train", "test")}
     sizes = f"{_images(count['train'])} for training, {_images(count['test'])} for testing"
+    if not after.classes:
+        return f"Nothing is learnt from images: {_images(count['test'])} with captions for testing."
     if names_its_parts(before):
         words = [f"As the data itself says: {sizes}."]
     else:
@@ -116,7 +127,7 @@ def _draw_test_samples(members: Sequence[Sample], test_fraction: float, seed: in
 
 def _inseparable(members: Sequence[Sample]) -> list[list[Sample]]:
     """Samples with the same bytes or of the same group together, in the order of their first."""
-    identical = _groups_of_identical(members)
+    identical = groups_of_identical(members)
     leader: dict[str, str] = {}  # of a group: another that it shares bytes with, in the end itself
 
     def root(name: str) -> str:
@@ -138,7 +149,7 @@ def _belongs_to(sample: Sample) -> str:
     return f"group {sample.group}" if sample.group else sample.id
 
 
-def _groups_of_identical(members: Sequence[Sample]) -> list[list[Sample]]:
+def groups_of_identical(members: Sequence[Sample]) -> list[list[Sample]]:
     """Samples with the same bytes together. Only files of one size can be equal, so few are read again."""
     by_size: dict[int, list[Sample]] = defaultdict(list)
     by_content: dict[object, list[Sample]] = defaultdict(list)

@@ -1,5 +1,6 @@
 """A table of images: CSV with `path,label[,caption][,part][,group]`, or Parquet with these or the images themselves.
 
+Captions may stand without labels; images and texts are then asked to find each other.
 Paths are relative to the table's folder, or absolute. Parquet may instead hold a column `image` of bytes, or of
 `{bytes, path}` as Hugging Face data sets do, whose integer labels are turned into their names. An empty label is none.
 An image listed several times under one label is one sample with several captions.
@@ -26,7 +27,7 @@ from visavis.errors import UsageError, did_you_mean
 _COLUMNS = ("path", "image", "label", "caption", "captions", "part", "split", "group")
 
 Needed: TypeAlias = tuple[tuple[str, ...], ...]  # of each group of columns one
-NEEDED: Needed = (("path", "image"), ("label",))
+NEEDED: Needed = (("path", "image"), ("label", "caption", "captions"))
 
 
 def read_table(path: Path, progress: Progress | None = None) -> Dataset:
@@ -118,7 +119,7 @@ def known_columns(path: Path, found: Sequence[str], needed: Needed = NEEDED) -> 
             advice = f"If {near[0]!r} is meant, rename it. " if near else ""
             raise UsageError(
                 f"The table {shown(path)} has no column {' or '.join(wanted)}; its columns are {listed}. "
-                f"{advice}A table needs path and label; caption, part (train or test) and group (what belongs "
+                f"{advice}A table needs path, and label or caption; part (train or test) and group (what belongs "
                 "together) are optional."
             )
     return names

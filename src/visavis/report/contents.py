@@ -19,7 +19,7 @@ ALWAYS = {
     "methods": ("References", "methods.html"),
 }
 GROUPS = {
-    "Which is right": ("accuracy", "pictures", "ranking", "few_shot", "prompts", "ensemble"),
+    "Which is right": ("accuracy", "pictures", "retrieval", "ranking", "few_shot", "prompts", "ensemble"),
     "How sure it is": ("calibration", "selective", "out_of_distribution"),
     "When images change": ("robustness", "levels", "invariance", "shift"),
     "How they differ": ("agreement", "maps"),

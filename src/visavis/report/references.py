@@ -20,6 +20,7 @@ CITED = {
     "wise_ft": ("wortsman2022",),
     "lora": ("hu2022",),
     "few_shot": ("radford2021",),
+    "retrieval": ("manning2008", "woodruff1952"),
     "prompts": ("radford2021",),
     "knn": ("wu2018",),
     "ResNet": ("he2016",),

@@ -25,6 +25,7 @@ MEASURES = {
     "knn": "Nearest neighbours",
     "zero_shot": "Zero-shot",
     "classifier": "Own classifier",
+    "image_to_text": "Finding the caption",
 }
 HOW = {
     "naming": "each model names the images its own way and sees none of yours first: with the classifier it was "
@@ -38,6 +39,8 @@ HOW = {
     "lora": "low-rank changes of the weights are trained on the training images",
     "knn": "the nearest training images vote, by cosine similarity of the model's vectors",
     "zero_shot": "the image goes to the class whose name, written into prompts, has the nearest text vector",
+    "image_to_text": "each image is asked for its caption among those of all images, so that right answers are "
+    "Recall@1, and those among the first five Recall@5",
     "classifier": "the output layer that a supervised model was trained with, over the data's classes alone",
 }
 METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "accuracy@5": "Among first five"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from visavis.errors import UsageError, did_you_mean
+from visavis.study.captions import IMAGE_TO_TEXT
 from visavis.study.chapters.quality import KINDS
 from visavis.study.chapters.write import CHAPTERS
 from visavis.study.measures import MEASURES
@@ -40,13 +41,14 @@ def check_kinds(exclude: Sequence[str]) -> None:
 
 
 def _check_measures(measures: Sequence[str]) -> None:
-    known = [*MEASURES, *CHAPTERS]
+    known = [*MEASURES, IMAGE_TO_TEXT, *CHAPTERS]
     for measure in measures:
         if measure not in known:
             near = did_you_mean(measure, known)
             raise UsageError(f"There is no measure {measure!r}. {near or 'There are ' + ', '.join(known) + '.'}")
-    if measures and not set(measures) & set(MEASURES):
-        raise UsageError(f"Name at least one of {', '.join(MEASURES)} among the measures: the others build on them.")
+    if measures and not set(measures) & {*MEASURES, IMAGE_TO_TEXT}:
+        basic = ", ".join((*MEASURES, IMAGE_TO_TEXT))
+        raise UsageError(f"Name at least one of {basic} among the measures: the others build on them.")
 
 
 def check_margin(margin: float) -> None:

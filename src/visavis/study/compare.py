@@ -13,8 +13,8 @@ import pandas as pd
 
 from visavis.data.presets import expand_views
 from visavis.data.prompts import read_prompts
-from visavis.data.read import read_dataset, require_classes
-from visavis.data.splits import describe_split, only_labelled, split
+from visavis.data.read import has_captions_alone, read_dataset, require_classes
+from visavis.data.splits import describe_split, only_captioned, only_labelled, split
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
 from visavis.engine.embed import embed, embed_features
@@ -136,8 +136,11 @@ def _read_plan(
     read = read_dataset(arguments["data"], progress=lambda done, total: progress("reading images", done, total))
     strange = () if others is None else read_dataset(others).samples
     parted = split(read, test_fraction=arguments["test_fraction"], seed=seed)
-    require_classes(parted)
-    whole = only_labelled(parted)
+    if has_captions_alone(read):
+        whole = only_captioned(read)
+    else:
+        require_classes(parted)
+        whole = only_labelled(parted)
     used = whole if most is None else thin_out(whole, most, seed)
     said = describe_split(read, used, seed=seed)
     if len(used.samples) < len(whole.samples):
@@ -163,6 +166,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
     """Statistics, verdict and protocol from what was gathered."""
     if not findings.predictions:
         reasons = "; ".join(sorted({cell["reason"] for cell in findings.empty_cells}))
+        reasons = reasons or "they have labels, and captions are then found in the chapter retrieval alone."
         raise UsageError(f"None of the measures can be taken on these data: {reasons}")
     material = with_statistics(
         Material(
@@ -203,7 +207,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         },
         "models": described,
         "measures": {name: {"chosen": findings.chosen.get(name, {})} for name in MEASURES if plan.wants(name)}
-        | {"zero_shot": {"templates": list(plan.templates)}},
+        | ({"zero_shot": {"templates": list(plan.templates)}} if plan.classes else {}),
         "empty_cells": findings.empty_cells,
         "chapters": written.described(),
         "seed": plan.seed,

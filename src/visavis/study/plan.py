@@ -21,7 +21,7 @@ class Plan:
     Attributes:
         encoders: The models.
         dataset: The images, in their parts.
-        classes: The data's class names, in the order of all scores.
+        classes: The data's class names, in the order of all scores; empty where there are captions alone.
         views: How the test images are shown; the first is the one that chapters look through.
         templates: Prompts with {} for a name.
         seed: Of the split, the folds, the draws and the bootstrap.

@@ -17,6 +17,7 @@ from visavis.engine.embed import embed_features, pixels_of
 from visavis.engine.encoder import Encoder
 from visavis.evaluate.scores import NotMeasurable, predictions_from_scores
 from visavis.progress import ShowProgress
+from visavis.study.captions import IMAGE_TO_TEXT, caption_decisions, captioned, encode_captions
 from visavis.study.evidence import Evidence, Pictures
 from visavis.study.measures import MEASURES
 from visavis.study.plan import Plan
@@ -39,6 +40,9 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     """Every measure of every model under every view: one row a decision. What took long is kept in `unfinished`."""
     findings = Findings()
     train, test = plan.part("train"), plan.part("test")
+    if not plan.classes:
+        _find_captions(plan, findings, progress)
+        return findings
     wanted = [measure for measure in MEASURES if plan.wants(measure)]
     for encoder in plan.encoders:
         train_features = _features(encoder, train, parse_view("clean"), "training images", progress)
@@ -73,6 +77,21 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     return findings
 
 
+def _find_captions(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
+    """Which caption each image finds, by every model that reads texts."""
+    known = captioned(plan.part("test"))
+    for encoder in plan.encoders:
+        try:
+            texts = encode_captions(encoder, known.texts)
+        except NotMeasurable as reason:
+            findings.empty_cells.append({"model": encoder.name, "measure": IMAGE_TO_TEXT, "reason": str(reason)})
+            continue
+        for view in plan.views:
+            features = _features(encoder, known.samples, view, f"test images, {view.name}", progress)
+            decisions = caption_decisions(encoder, known, encoder.project(features), texts)
+            findings.predictions.append(_labelled(decisions, known.samples, encoder, view, IMAGE_TO_TEXT))
+
+
 def _together(views: Sequence[View], cells: int) -> Iterator[Sequence[View]]:
     """Views whose images a measure is asked about at once, so that it is fitted once; memory stays bounded.
 
@@ -104,6 +123,13 @@ def _decisions(
     """The rows of the study's predictions."""
     decisions = predictions_from_scores(probabilities, plan.classes, tuple(str(sample.label) for sample in test))
     decisions.insert(0, "sample", [sample.id for sample in test])
+    return _labelled(decisions, test, encoder, view, measure)
+
+
+def _labelled(
+    decisions: pd.DataFrame, test: tuple[Sample, ...], encoder: Encoder, view: View, measure: str
+) -> pd.DataFrame:
+    """Decisions with whose they are."""
     decisions.insert(1, "model", encoder.name)
     decisions.insert(2, "view", view.name)
     decisions.insert(3, "measure", measure)

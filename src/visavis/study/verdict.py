@@ -14,6 +14,7 @@ import pandas as pd
 
 from visavis.errors import UsageError
 from visavis.study.bootstrap import LEVEL
+from visavis.study.captions import IMAGE_TO_TEXT
 from visavis.study.standing import Lead, Standing, read_standings
 from visavis.study.summary import NAMING
 from visavis.study.wording import listed, margin_in_words, p_in_words, percent, points, points_with_interval
@@ -25,7 +26,7 @@ PREFERENCE = (NAMING, "linear_probe", "embedding_probe", *TUNED, "knn", "zero_sh
 PARAGRAPH = "\n\n"
 MANY_VIEWS = 3  # changed ones, which have one sentence in place of one each
 WITH_EXAMPLES = ("linear_probe", "embedding_probe", *TUNED, "knn")
-WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier")
+WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier", IMAGE_TO_TEXT)
 MEANS = {
     NAMING: "without examples",
     "linear_probe": "with a linear probe",
@@ -36,6 +37,7 @@ MEANS = {
     "knn": "by nearest neighbours",
     "zero_shot": "by zero-shot",
     "classifier": "with its own classifier",
+    IMAGE_TO_TEXT: "at finding captions",
 }
 
 
@@ -282,6 +284,9 @@ def _widest_gap(changed: Mapping[str, Standing]) -> list[str]:
 def _without_text(standings: Mapping[str, Standing], models: Sequence[Mapping[str, Any]]) -> list[str]:
     """Why some cells are empty: models without a text tower, and what they do instead."""
     labelled = [str(model["name"]) for model in models if model["training"] == "labels"]
+    if labelled and IMAGE_TO_TEXT in standings:
+        have, them = ("have", "them") if len(labelled) > 1 else ("has", "it")
+        return [f"{listed(labelled)} {have} no text tower, so no text finds an image with {them}."]
     heads = set(standings["classifier"].rows.index) if "classifier" in standings else set()
     naming = [name for name in labelled if name in heads]
     silent = [name for name in labelled if name not in heads]
@@ -302,6 +307,8 @@ def _no_zero_shot(names: list[str]) -> str:
 def _does(standing: Standing, of_n: bool = False, say_means: bool = True) -> str:
     """What the best does: names 61.2% [57.4, 64.9] of 688 images right without examples."""
     row = standing.rows.iloc[0]
+    if standing.measure == IMAGE_TO_TEXT:
+        return f"finds a caption of {_share(row)} of {int(row['n']):,} images first"
     verb = "names" if standing.measure in WITHOUT_EXAMPLES else "gets"
     images = f" of {int(row['n']):,} images" if of_n else ""
     means = f" {means_of(standing.measure)}" if say_means else ""

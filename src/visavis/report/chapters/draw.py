@@ -18,6 +18,7 @@ from visavis.report.chapters.prompts import prompts
 from visavis.report.chapters.quality import quality
 from visavis.report.chapters.ranking import ranking
 from visavis.report.chapters.recommend import recommend
+from visavis.report.chapters.retrieval import retrieval
 from visavis.report.chapters.robustness import robustness
 from visavis.report.chapters.selective import selective
 from visavis.report.chapters.shift import shift
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from visavis.report.page import ReportTables
 
 CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
+    "retrieval": ("Search", retrieval),
     "few_shot": ("A few labels", few_shot),
     "prompts": ("Prompts", prompts),
     "recommend": ("What to use", recommend),

@@ -67,6 +67,7 @@ def recommend(material: Material) -> Chapter:
     """A table with one row for each situation; see `Line`."""
     results = material.results
     accuracies = results[results["metric"] == "accuracy"]
+    costs = results[results["model"].isin(accuracies["model"])]  # who cannot do the task is no choice for its speed
     standings = read_standings(accuracies, material.pairs, material.view.name)
     lines = [
         _for_accuracy(material, standings),
@@ -75,8 +76,8 @@ def recommend(material: Material) -> Chapter:
         _by_measures("labels", standings, WITH_EXAMPLES, "No measure that learns from labelled images was taken."),
         _under_change(material, headline_measure(standings)),
         _together(material),
-        _for_speed(results),
-        _for_size(results),
+        _for_speed(costs),
+        _for_size(costs),
     ]
     return Chapter(tables={"recommend": pd.DataFrame(map(asdict, lines))}, headline=_headline(lines))
 

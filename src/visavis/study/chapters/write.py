@@ -20,6 +20,7 @@ from visavis.study.chapters.prompts import prompts
 from visavis.study.chapters.quality import quality
 from visavis.study.chapters.ranking import ranking
 from visavis.study.chapters.recommend import recommend
+from visavis.study.chapters.retrieval import retrieval
 from visavis.study.chapters.robustness import robustness
 from visavis.study.chapters.selective import selective
 from visavis.study.chapters.shift import shift
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHAPTERS: dict[str, WriteChapter] = {
+    "retrieval": retrieval,
     "few_shot": few_shot,
     "prompts": prompts,
     "agreement": agreement,
@@ -44,6 +46,7 @@ CHAPTERS: dict[str, WriteChapter] = {
     "maps": maps,
     "recommend": recommend,  # the last: it reads the others
 }
+WITHOUT_LABELS = ("retrieval", "agreement", "ranking", "robustness", "recommend")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +78,14 @@ class Written:
 
 
 def write_chapters(material: Material) -> Written:
-    """Every chapter that is wanted and can be written; those of `material.earlier` are there already."""
+    """Every chapter that is wanted and can be written; those of `material.earlier` are there already.
+
+    Data without labels have the chapters `WITHOUT_LABELS`.
+    """
     chapters: dict[str, Chapter] = dict(material.earlier)
     missing: dict[str, str] = {}
-    wanted = [name for name in CHAPTERS if material.plan.wants(name) and name not in chapters]
+    known = CHAPTERS if material.plan.classes else WITHOUT_LABELS
+    wanted = [name for name in known if material.plan.wants(name) and name not in chapters]
     for number, name in enumerate(wanted, start=1):
         stage = f"chapter {number} of {len(wanted)}, {name.replace('_', ' ')}"
         material.progress(stage, 0, 1)

@@ -1,0 +1,98 @@
+"""Images and what was written about them: which texts are right for which images, and which image finds its text.
+
+An image may have several captions, and a caption may stand at several images: all of these are right. So are the
+captions of an image for another file with the same bytes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from visavis.data.dataset import Sample
+from visavis.data.splits import groups_of_identical
+from visavis.engine.encoder import Encoder
+from visavis.errors import TextsCut
+from visavis.evaluate.retrieval import certainty, retrieve
+from visavis.evaluate.scores import NotMeasurable
+
+IMAGE_TO_TEXT = "image_to_text"  # the measure of data that have captions and no labels: recall@1 is its accuracy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captioned:
+    """Images with captions, and every text once.
+
+    Attributes:
+        samples: The images.
+        texts: All their captions.
+        of_image: Places in `texts` that are right for each image.
+        of_text: Places in `samples` that are right for each text.
+    """
+
+    samples: tuple[Sample, ...]
+    texts: tuple[str, ...]
+    of_image: tuple[np.ndarray, ...]
+    of_text: tuple[np.ndarray, ...]
+
+
+def captioned(samples: Sequence[Sample]) -> Captioned:
+    """Those of the samples that have captions. Raises VisavisError where a file can no longer be read."""
+    own = tuple(sample for sample in samples if sample.captions)
+    place = {sample.id: number for number, sample in enumerate(own)}
+    known: dict[str, int] = {}
+    of_image: list[np.ndarray] = [np.empty(0, int)] * len(own)
+    for copies in groups_of_identical(own):
+        texts = [known.setdefault(_text(caption), len(known)) for sample in copies for caption in sample.captions]
+        for sample in copies:
+            of_image[place[sample.id]] = np.unique(texts)
+    of_text: list[list[int]] = [[] for _ in known]
+    for number, right in enumerate(of_image):
+        for text in right:
+            of_text[text].append(number)
+    return Captioned(samples=own, texts=tuple(known), of_image=tuple(of_image), of_text=tuple(map(np.array, of_text)))
+
+
+def encode_captions(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+    """float32 [texts, embed_dim]. Raises NotMeasurable where a model reads no texts."""
+    if not encoder.has_text:
+        raise NotMeasurable(f"{encoder.name} has no text tower, so that no text finds an image with it.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TextsCut)  # as CLIP does, and as the benchmarks of captions do
+        return encoder.encode_texts(texts)
+
+
+def caption_decisions(encoder: Encoder, known: Captioned, images: np.ndarray, texts: np.ndarray) -> pd.DataFrame:
+    """Which caption each image finds first among all of them, as decisions.
+
+    Args:
+        encoder: Whose vectors they are.
+        known: The images and texts.
+        images: float32 [images, embed_dim].
+        texts: float32 [texts, embed_dim].
+
+    Returns:
+        sample, label (the image's first caption), predicted (the text found, or that caption where it is right),
+        confidence (its probability among all texts), rank (of the first right text).
+    """
+    found = retrieve(images, texts, known.of_image)
+    labels = [_text(sample.captions[0]) for sample in known.samples]
+    first = [known.texts[place] for place in found.first]
+    return pd.DataFrame(
+        {
+            "sample": [sample.id for sample in known.samples],
+            "label": labels,
+            "predicted": np.where(found.rank == 1, labels, first),
+            "confidence": certainty(images, texts, found.first, encoder.logit_scale or 1.0).astype(float),
+            "rank": found.rank,
+        }
+    )
+
+
+def _text(caption: str) -> str:
+    """As it is compared: spaces tell no captions apart."""
+    return " ".join(caption.split())

@@ -1,0 +1,89 @@
+"""A study of images with captions and no labels, from a table to the page."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from visavis import compare
+from visavis.data.read import read_dataset
+from visavis.errors import UsageError
+from visavis.study.study import load_study
+
+MODELS = ["RN-mini.emoji", "resnet-mini.emoji", "ViT-mini-8.emoji"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captions")
+    samples = [sample for sample in read_dataset("emoji").samples if sample.part == "test"][:40]
+    with (folder / "captions.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "caption"))
+        for sample in samples:
+            (folder / f"{sample.id}.webp").write_bytes(sample.read_bytes())
+            writer.writerows((f"{sample.id}.webp", caption) for caption in sample.captions)
+    return folder / "captions.csv"
+
+
+@pytest.fixture(scope="module")
+def study(table, tmp_path_factory):
+    return compare(MODELS, table, tmp_path_factory.mktemp("study") / "out")
+
+
+def test_all_images_are_asked_for_their_captions(study):
+    rows = study.results[study.results["metric"] == "accuracy"]
+    assert set(rows["measure"]) == {"image_to_text"}
+    assert set(rows["model"]) == {"RN-mini.emoji", "ViT-mini-8.emoji"}
+    assert set(rows["n"]) == {40}
+    assert rows["value"].min() > 0.2  # chance is 1 in 40
+    assert len(study.pairs) == 1
+
+
+def test_recall_at_one_is_that_accuracy(study):
+    search = study.chapters["retrieval"]
+    found = search[(search["direction"] == "image_to_text") & (search["metric"] == "recall@1")].set_index("model")
+    rows = study.results[study.results["metric"] == "accuracy"].set_index("model")
+    for name in ("RN-mini.emoji", "ViT-mini-8.emoji"):
+        assert found.loc[name, "value"] == rows.loc[name, "value"]
+    texts = search[search["direction"] == "text_to_image"]
+    assert set(texts["n"]) == {120}
+    assert set(texts["gallery"]) == {40}
+
+
+def test_the_verdict_speaks_of_captions(study):
+    assert "at finding captions" in study.verdict
+    assert "resnet-mini.emoji has no text tower, so no text finds an image with it." in study.verdict
+    assert "To search, with " in study.verdict
+    assert "zero-shot" not in study.verdict
+
+
+def test_it_is_saved_and_drawn(study, table):
+    (page,) = (path for path in table.parent.parent.rglob("report.html"))
+    text = page.read_text(encoding="utf-8")
+    assert "Finding the caption" in text
+    assert "Texts that find their image" in text
+    assert "The images have no labels" not in text
+    again = load_study(page.parent)
+    assert again.protocol["data"]["split"].startswith("Nothing is learnt from images: 40 images with captions")
+    assert again.report(page.parent / "again.html").read_text(encoding="utf-8") == text
+
+
+def test_neither_labels_nor_captions(tmp_path, table):
+    image = next(table.parent.glob("*.webp"))
+    (tmp_path / "bare.csv").write_text(f"path,label\n{image},\n{image},\n")
+    with pytest.raises(UsageError, match=r"has a label, and accuracy needs them.*with a column caption"):
+        compare(MODELS, tmp_path / "bare.csv")
+
+
+def test_captions_of_labelled_images_are_a_chapter(tmp_path, table):
+    with table.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    lines = [f"{table.parent / path},{'ab'[number // 3 % 2]},{caption}" for number, (path, caption) in enumerate(rows)]
+    (tmp_path / "both.csv").write_text("path,label,caption\n" + "\n".join(lines))
+    study = compare(MODELS[:1], tmp_path / "both.csv", measures=["zero_shot", "retrieval"])
+    assert set(study.results["measure"]) == {"zero_shot", "cost"}
+    assert set(study.chapters["retrieval"]["direction"]) == {"text_to_image", "image_to_text", "image_to_image"}
+    with pytest.raises(UsageError, match="in the chapter retrieval alone"):
+        compare(MODELS[:1], tmp_path / "both.csv", measures=["image_to_text"])
