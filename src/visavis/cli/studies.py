@@ -58,9 +58,9 @@ def compare(  # noqa: PLR0913  # each is an option
     measures
         What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, retrieval,
         few_shot, prompts, agreement, ranking, ensemble, calibration, selective, out_of_distribution, quality,
-        robustness, levels, invariance, shift, maps, recommend. Taken only where named: embedding_probe, a probe behind
-        a CLIP's projection; image_to_text, the one measure of images with captions alone;
-        fine_tuning, lora and wise_ft, which train the networks and take their time.
+        robustness, levels, invariance, shift, maps, why, recommend. Taken only where named: embedding_probe, a probe
+        behind a CLIP's projection; fine_tuning, lora and wise_ft, which train the networks and take their time. Images
+        with captions alone have image_to_text and chapters.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude

@@ -22,7 +22,7 @@ GROUPS = {
     "Which is right": ("accuracy", "pictures", "retrieval", "ranking", "few_shot", "prompts", "ensemble"),
     "How sure it is": ("calibration", "selective", "out_of_distribution"),
     "When images change": ("robustness", "levels", "invariance", "shift"),
-    "How they differ": ("agreement", "maps"),
+    "How they differ": ("agreement", "why", "maps"),
     "The record": ("quality", "results", "cost", "classes", "skipped", "protocol", "methods"),
 }
 OTHERS = "How they differ"  # the group of chapters that no group names

@@ -20,6 +20,7 @@ CITED = {
     "wise_ft": ("wortsman2022",),
     "lora": ("hu2022",),
     "few_shot": ("radford2021",),
+    "why": ("hasler2003", "pech2000", "bigun1987", "liang1986"),
     "retrieval": ("manning2008", "woodruff1952"),
     "prompts": ("radford2021",),
     "knn": ("wu2018",),

@@ -22,6 +22,7 @@ from visavis.report.chapters.retrieval import retrieval
 from visavis.report.chapters.robustness import robustness
 from visavis.report.chapters.selective import selective
 from visavis.report.chapters.shift import shift
+from visavis.report.chapters.why import why
 
 if TYPE_CHECKING:
     from visavis.report.page import ReportTables
@@ -43,6 +44,7 @@ CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "shift": ("Shift", shift),
     "quality": ("The data", quality),
     "maps": ("Maps", maps),
+    "why": ("Why they differ", why),
 }
 
 

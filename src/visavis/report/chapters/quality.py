@@ -34,7 +34,7 @@ LEFT_OUT = {
 
 def quality(tables: ReportTables) -> dict[str, Any]:
     """Counts, accuracies side by side, and the pictures that the study kept of each kind of finding."""
-    chapter, pictures = tables.chapters, _pictures(tables.thumbnails)
+    chapter, pictures = tables.chapters, pictures_of(tables.thumbnails)
     effect: dict[str, dict[str, Any]] = {}
     row: Any
     for row in chapter["quality_effect"].itertuples(index=False):
@@ -57,7 +57,7 @@ def quality(tables: ReportTables) -> dict[str, Any]:
     }
 
 
-def _pictures(thumbnails: pd.DataFrame) -> dict[str, Any]:
+def pictures_of(thumbnails: pd.DataFrame) -> dict[str, Any]:
     """For each sample its name, label and the picture as a data: URI."""
     return {
         str(row.sample): {"name": row.name, "label": row.label, "uri": data_uri(row.image)}

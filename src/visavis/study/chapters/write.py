@@ -24,6 +24,7 @@ from visavis.study.chapters.retrieval import retrieval
 from visavis.study.chapters.robustness import robustness
 from visavis.study.chapters.selective import selective
 from visavis.study.chapters.shift import shift
+from visavis.study.chapters.why import why
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,9 +45,10 @@ CHAPTERS: dict[str, WriteChapter] = {
     "invariance": invariance,
     "shift": shift,
     "maps": maps,
+    "why": why,
     "recommend": recommend,  # the last: it reads the others
 }
-WITHOUT_LABELS = ("retrieval", "agreement", "ranking", "robustness", "recommend")
+WITHOUT_LABELS = ("retrieval", "agreement", "ranking", "robustness", "why", "recommend")
 
 
 @dataclass(frozen=True, kw_only=True)
