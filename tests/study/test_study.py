@@ -53,7 +53,8 @@ def test_a_folder_holds_the_study_and_nothing_else(study, tmp_path):
 def test_the_protocol_holds_what_is_needed_to_repeat(study, models, photos):
     assert study.protocol["arguments"] == {
         "models": [models.resnet, models.clip_vit], "data": str(photos), "views": ["clean"], "templates": [],
-        "measures": [], "others": None, "exclude": [], "test_fraction": 0.5, "margin": 0.02, "seed": 0,
+        "measures": [], "others": None, "exclude": [], "test_fraction": 0.5,
+        "resolution": None, "crop": "own", "margin": 0.02, "seed": 0,
         "effort": "usual",
     }  # fmt: skip
     assert study.protocol["seed"] == 0

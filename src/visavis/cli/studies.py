@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.text import Text
@@ -26,6 +26,8 @@ def compare(  # noqa: PLR0913  # each is an option
     measures: str = "",
     others: str | None = None,
     exclude: str = "",
+    resolution: int | None = None,
+    crop: Literal["own", "center", "squash"] = "own",
     margin: float = 0.02,
     seed: int = 0,
     quick: bool = False,
@@ -59,12 +61,18 @@ def compare(  # noqa: PLR0913  # each is an option
         What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, retrieval,
         few_shot, prompts, agreement, ranking, ensemble, calibration, selective, out_of_distribution, quality,
         robustness, levels, invariance, shift, maps, why, recommend. Taken only where named: embedding_probe, a probe
-        behind a CLIP's projection; fine_tuning, lora and wise_ft, which train the networks and take their time. Images
-        with captions alone have image_to_text and chapters.
+        behind a CLIP's projection; fine_tuning, lora and wise_ft, which train the networks and take their time;
+        sensitivity, whether the verdict survives other sizes, crops and prompts. Images with captions alone have
+        image_to_text and chapters.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude
         Doubtful test images to leave out of everything, with commas between: duplicates, label_errors, outliers.
+    resolution
+        Side in pixels at which all models see the images, such as 224, in place of each model's own.
+    crop
+        Which part of an image all models see: its centre after the shorter side was brought to the resolution (center),
+        or all of it in a square (squash), in place of each model's own.
     margin
         A difference in accuracy that makes none: models shown to be closer are called equivalent; 0.02 is 2 points.
     seed
@@ -89,8 +97,8 @@ def compare(  # noqa: PLR0913  # each is an option
     else:
         arguments = {
             "models": models, "data": data, "views": view or (), "templates": template, "measures": by_comma(measures),
-            "others": others, "exclude": by_comma(exclude), "test_fraction": test_fraction, "margin": margin,
-            "seed": seed,
+            "others": others, "exclude": by_comma(exclude), "test_fraction": test_fraction, "resolution": resolution,
+            "crop": crop, "margin": margin, "seed": seed,
             "effort": "quick" if quick else "thorough" if thorough else "usual",
         }  # fmt: skip
     _compare(arguments, out)

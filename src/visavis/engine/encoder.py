@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from visavis.engine.parts import Parts, TextTower, parts_of
 from visavis.engine.pictures import Decode, ImageLike, as_picture, list_images
 from visavis.errors import TextsCut, UsageError
 from visavis.zoo.finding import find_checkpoint, fresh_checkpoint
+from visavis.zoo.preprocess import Crop
 from visavis.zoo.resizing import resize_checkpoint
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def load(
     image_size: int | None = None,
     engine: str = "auto",
     decode: Decode = "exact",
+    crop: Crop = "own",
 ) -> Encoder:
     """An encoder by its name or checkpoint file.
 
@@ -59,6 +61,8 @@ def load(
             ones, measured once there is enough work to pay for it.
         decode: How JPEGs far larger than the network's input are read: "exact", every pixel, as the peers do; "fast",
             at 1/2, 1/4 or 1/8 of their size, but no less than twice the size they are resized to.
+        crop: Which part of a picture the network sees: "own", what its weights were trained with; "center", the whole
+            shorter side; "squash", all of it in a square.
 
     Raises:
         UsageError: Unknown name, the nearest ones are offered; or a file that does not say enough of itself.
@@ -69,14 +73,18 @@ def load(
     """
     if weights not in ("auto", None):
         raise UsageError(f"weights must be 'auto' or None, not {weights!r}. To load a file, give its path as the name.")
+    if crop not in get_args(Crop):
+        raise UsageError(f"crop must be one of {', '.join(get_args(Crop))}, not {crop!r}.")
     adapter = find_adapter(name)
     if adapter is not None:
         if architecture is not None or image_size is not None:
             raise UsageError(f"{name!r} comes with its own architecture and image size: leave out both arguments.")
-        return Encoder(str(name), adapter(weights, seed), engine, decode)
+        parts = adapter(weights, seed)
+        return Encoder(str(name), replace(parts, preprocess=parts.preprocess.cropped(crop)), engine, decode)
     checkpoint = fresh_checkpoint(str(name), seed) if weights is None else find_checkpoint(name, architecture)
     if image_size is not None:
         checkpoint = resize_checkpoint(checkpoint, image_size)
+    checkpoint = replace(checkpoint, preprocess=checkpoint.preprocess.cropped(crop))
     return Encoder(str(name), parts_of(checkpoint), engine, decode)
 
 

@@ -20,7 +20,7 @@ ALWAYS = {
 }
 GROUPS = {
     "Which is right": ("accuracy", "pictures", "retrieval", "ranking", "few_shot", "prompts", "ensemble"),
-    "How sure it is": ("calibration", "selective", "out_of_distribution"),
+    "How sure it is": ("sensitivity", "calibration", "selective", "out_of_distribution"),
     "When images change": ("robustness", "levels", "invariance", "shift"),
     "How they differ": ("agreement", "why", "maps"),
     "The record": ("quality", "results", "cost", "classes", "skipped", "protocol", "methods"),

@@ -48,6 +48,7 @@ from visavis.study.study import Study
 from visavis.study.summary import summarize, with_naming
 from visavis.study.unfinished import Unfinished
 from visavis.study.verdict import write_verdict
+from visavis.zoo.preprocess import Crop
 
 
 def compare(  # noqa: PLR0913  # each is one choice of the user's
@@ -61,6 +62,8 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     others: str | Path | None = None,
     exclude: Sequence[str] = (),
     test_fraction: float = 0.5,
+    resolution: int | None = None,
+    crop: Crop = "own",
     margin: float = MARGIN,
     seed: int = 0,
     effort: str = "usual",
@@ -80,6 +83,8 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         others: Images of another kind, read as `data` are, which a model should notice; None for none.
         exclude: Kinds of doubtful test images to leave out of everything: "duplicates", "label_errors", "outliers".
         test_fraction: Share of each class that is tested, where the data do not say so themselves.
+        resolution: Side in pixels at which all models see the images; each model's own when None.
+        crop: Which part of an image they see, as in `load`.
         margin: A difference in accuracy that makes none, a fraction: models shown to be closer are equivalent.
         seed: Of the split, the folds and the bootstrap.
         effort: "quick" for a first look, "usual", or "thorough": see `EFFORTS`.
@@ -103,11 +108,12 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     arguments = {
         "models": list(models), "data": str(data), "views": list(views), "templates": list(templates or ()),
         "measures": list(measures), "others": None if others is None else str(others), "exclude": list(exclude),
-        "test_fraction": test_fraction, "margin": margin, "seed": seed, "effort": effort,
+        "test_fraction": test_fraction, "resolution": resolution, "crop": crop, "margin": margin, "seed": seed,
+        "effort": effort,
     }  # fmt: skip
     prompts = read_prompts(templates or ())
     chosen_views = tuple(parse_view(name) for name in expand_views(views))
-    encoders = tuple(load(name) for name in models)
+    encoders = tuple(load(name, image_size=resolution, crop=crop) for name in models)
     unfinished = Unfinished(None if out is None else Path(out))
     if out is not None:
         claim_folder(Path(out), arguments)

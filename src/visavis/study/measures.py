@@ -80,4 +80,5 @@ MEASURES: dict[str, Callable[[Evidence], Scores]] = {
     "lora": by_lora,
     "wise_ft": by_wise_ft,
 }
-ON_REQUEST = ("embedding_probe", "fine_tuning", "lora", "wise_ft")  # taken only where they are named
+# Measures and chapters that are taken only where they are named.
+ON_REQUEST = ("embedding_probe", "fine_tuning", "lora", "wise_ft", "sensitivity")

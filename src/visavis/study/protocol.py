@@ -74,6 +74,8 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
     parts += ["--exclude", ",".join(arguments["exclude"])] if arguments["exclude"] else []
     parts += ["--test-fraction", str(arguments["test_fraction"])]
+    parts += [] if arguments["resolution"] is None else ["--resolution", str(arguments["resolution"])]
+    parts += [] if arguments["crop"] == "own" else ["--crop", arguments["crop"]]
     parts += ["--margin", str(arguments["margin"]), "--seed", str(arguments["seed"])]
     parts += [] if arguments["effort"] == "usual" else [f"--{arguments['effort']}"]
     return shlex.join(parts)

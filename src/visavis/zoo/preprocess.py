@@ -6,7 +6,7 @@ The preprocessing belongs to the weights: another size, crop, interpolation, mea
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's classification references
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+Crop = Literal["own", "center", "squash"]
 MAX_IMAGE_SIZE = 4096
 MAX_PIXELS = 64_000_000  # of a resized picture: a hair of 1 x 10,000,000 pixels would grow without bound
 MOST, LEAST = 1e4, 1e-4  # of a mean, and of a deviation, on the scale from 0 to 1: float32 holds what they make of it
@@ -64,6 +65,18 @@ class Preprocess:
                 raise ValueError(f"{name} must be three numbers up to {MOST:g}, not {values!r}.")
         if min(self.std) < LEAST:
             raise ValueError(f"std must be at least {LEAST:g} in each channel, not {self.std!r}.")
+
+    def cropped(self, crop: Crop) -> Preprocess:
+        """The same for another crop, so that several networks see the same part of each picture.
+
+        Args:
+            crop: "own" changes nothing; "center" brings the shorter side to `image_size` and cuts the centre; "squash"
+                brings both sides to it and cuts nothing.
+        """
+        if crop == "own":
+            return self
+        mode: Literal["shortest", "squash"] = "shortest" if crop == "center" else "squash"
+        return replace(self, resize=self.image_size, resize_mode=mode, crop_rounding="even", interpolation="bicubic")
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resized and cut, before normalisation: uint8 [image_size, image_size, 3]."""

@@ -21,6 +21,7 @@ from visavis.report.chapters.recommend import recommend
 from visavis.report.chapters.retrieval import retrieval
 from visavis.report.chapters.robustness import robustness
 from visavis.report.chapters.selective import selective
+from visavis.report.chapters.sensitivity import sensitivity
 from visavis.report.chapters.shift import shift
 from visavis.report.chapters.why import why
 
@@ -45,6 +46,7 @@ CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
     "quality": ("The data", quality),
     "maps": ("Maps", maps),
     "why": ("Why they differ", why),
+    "sensitivity": ("Other choices", sensitivity),
 }
 
 

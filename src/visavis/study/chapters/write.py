@@ -23,6 +23,7 @@ from visavis.study.chapters.recommend import recommend
 from visavis.study.chapters.retrieval import retrieval
 from visavis.study.chapters.robustness import robustness
 from visavis.study.chapters.selective import selective
+from visavis.study.chapters.sensitivity import sensitivity
 from visavis.study.chapters.shift import shift
 from visavis.study.chapters.why import why
 
@@ -46,6 +47,7 @@ CHAPTERS: dict[str, WriteChapter] = {
     "shift": shift,
     "maps": maps,
     "why": why,
+    "sensitivity": sensitivity,
     "recommend": recommend,  # the last: it reads the others
 }
 WITHOUT_LABELS = ("retrieval", "agreement", "ranking", "robustness", "why", "recommend")
