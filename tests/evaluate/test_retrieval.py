@@ -69,6 +69,22 @@ def test_a_query_is_not_its_own_answer():
     assert retrieve(vectors, vectors, partner).rank.tolist() == [2, 2, 2, 2]
 
 
+@pytest.mark.parametrize("most_right", [3, 40])
+def test_what_is_left_out_is_not_there_even_where_right(most_right):
+    random = np.random.default_rng(4)
+    queries, items, right = made(5, 40, 80, most_right)
+    left_out = [np.union1d(random.permutation(80)[:20], places[1:][:number]) for number, places in enumerate(right)]
+    left_out = [np.setdiff1d(out, places[:1]) for out, places in zip(left_out, right, strict=True)]
+    found = retrieve(queries, items, right, left_out)
+    for number, (places, out) in enumerate(zip(right, left_out, strict=True)):
+        offered = np.setdiff1d(np.arange(80), out)
+        own = np.flatnonzero(np.isin(offered, places))
+        alone = retrieve(queries[number : number + 1], items[offered], [own])
+        assert found.rank[number] == alone.rank[0]
+        assert found.average_precision[number] == pytest.approx(alone.average_precision[0], abs=1e-12)
+        assert found.first[number] == offered[alone.first[0]]
+
+
 def test_lengths_of_vectors_play_no_part():
     queries, items, right = made(2, 20, 30, 3)
     longer = items * np.linspace(0.1, 9, 30, dtype=np.float32)[:, None]

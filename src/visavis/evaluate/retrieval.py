@@ -46,7 +46,7 @@ def retrieve(
         queries: float32 [queries, embed_dim].
         gallery: float32 [gallery, embed_dim].
         right: Places in the gallery of each query's right answers, one at least and none twice.
-        left_out: Places that are not offered to a query, such as itself; none of them right.
+        left_out: Places that are not offered to a query, such as itself; at least one right answer is none of them.
 
     Raises:
         NotMeasurable: Vectors that are no numbers.
@@ -80,16 +80,17 @@ def _rows(left_out: Sequence[np.ndarray] | None, start: int) -> Sequence[np.ndar
 
 def _retrieve(scores: np.ndarray, right: Sequence[np.ndarray], left_out: Sequence[np.ndarray]) -> Retrieved:
     """One block; `scores` [queries, gallery] is written to."""
+    if len(left_out):
+        scores[_flat(left_out)] = -np.inf
     row, place = _flat(right)
-    counts = np.array([len(places) for places in right])
-    column = np.concatenate([np.arange(count) for count in counts])  # of each right answer among its query's
-    found = np.full((len(right), counts.max()), -np.inf, np.float32)  # [queries, most right answers]
+    sizes = [len(places) for places in right]
+    column = np.concatenate([np.arange(size) for size in sizes])  # of each right answer among its query's
+    found = np.full((len(right), max(sizes)), -np.inf, np.float32)  # [queries, most right answers]
     found[row, column] = scores[row, place]
     order = np.argsort(-found, axis=1, kind="stable")
     found = np.take_along_axis(found, order, axis=1)
     scores[row, place] = -np.inf
-    if len(left_out):
-        scores[_flat(left_out)] = -np.inf
+    counts = np.isfinite(found).sum(axis=1)  # of right answers that are offered
     ahead = _count_at_least(scores, found)  # wrong answers before each right one
     place_of_right = 1 + np.arange(found.shape[1])
     precision = place_of_right / (place_of_right + ahead)

@@ -89,6 +89,13 @@ def test_the_difference_is_tested_over_images(written):
     assert written.says[0].startswith("To search, with A 100.0%")
 
 
+def test_a_model_whose_vectors_are_no_numbers_leaves_the_others():
+    images = np.eye(N, dtype=np.float32)
+    own = np.repeat(images, 2, axis=0)
+    written = retrieval(material_with({"A": images, "B": images * np.nan}, {"A": own, "B": own}))
+    assert set(written.tables["retrieval"]["model"]) == {"A"}
+
+
 def test_images_find_their_class():
     classes = np.eye(4, dtype=np.float32)[TRUTH]
     noise = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)

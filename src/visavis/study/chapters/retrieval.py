@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +33,8 @@ class Search:
         queries: Their places among the images or texts.
         names: Of the queries, each once.
         groups: What the queries belong to, "" where one stands alone: all captions of an image are one group.
-        right: Places of the right answers in the gallery, for each query.
-        left_out: Places that a query is not offered.
+        right: Places of the right answers in the gallery, for each query; queries of a class share one array.
+        left_out: Places that a query is not offered, right or not.
         gallery: How many answers there are.
     """
 
@@ -79,25 +81,23 @@ def _searches(material: Material) -> Iterator[tuple[Search, str, Retrieved]]:
     """Every direction of every model that can be asked it, one direction after the other."""
     test = material.plan.part("test")
     known = captioned(test)
+    place = {sample.id: number for number, sample in enumerate(test)}
+    captions_of = [place[sample.id] for sample in known.samples]
     texts: dict[str, np.ndarray] = {}
     for search in (*_by_captions(known), *_by_labels(test)):
         for encoder in material.plan.encoders:
             material.progress(f"search by {encoder.name}", 0, 1)
             images = material.embed(encoder, test, material.view)
-            if search.direction == "image_to_image":
-                yield search, encoder.name, retrieve(images[search.queries], images, search.right, search.left_out)
-                continue
-            try:
-                if encoder.name not in texts:
-                    texts[encoder.name] = encode_captions(encoder, known.texts)
-            except NotMeasurable:
-                continue  # it reads no texts
-            place = {sample.id: number for number, sample in enumerate(test)}
-            images = images[[place[sample.id] for sample in known.samples]]
-            queries, gallery = images, texts[encoder.name]
-            if search.direction == "text_to_image":
-                queries, gallery = gallery, queries
-            yield search, encoder.name, retrieve(queries, gallery, search.right)
+            with suppress(NotMeasurable):  # it reads no texts, or its vectors are no numbers
+                if search.direction == "image_to_image":
+                    queries, gallery = images[search.queries], images
+                else:
+                    if encoder.name not in texts:
+                        texts[encoder.name] = encode_captions(encoder, known.texts)
+                    queries, gallery = images[captions_of], texts[encoder.name]
+                if search.direction == "text_to_image":
+                    queries, gallery = gallery, queries
+                yield search, encoder.name, retrieve(queries, gallery, search.right, search.left_out)
 
 
 def _by_captions(known: Captioned) -> list[Search]:
@@ -129,30 +129,38 @@ def _by_captions(known: Captioned) -> list[Search]:
 
 def _by_labels(test: Sequence[Sample]) -> list[Search]:
     """Another image of the class. Images of the query's own group do not count, unless each class is one group."""
-    labels, groups = (np.array([str(getattr(sample, name) or "") for sample in test]) for name in ("label", "group"))
-    spread = any(len(set(groups[labels == label]) - {""}) > 1 for label in set(labels) - {""})
-    right, left_out, names = [], [], []
+    of_class, of_group = (_places([getattr(sample, name) or "" for sample in test]) for name in ("label", "group"))
+    spread = any(len({test[place].group for place in places} - {""}) > 1 for places in of_class.values())
+    in_both = Counter((sample.label, sample.group) for sample in test)
+    asked, kin = [], []
     for number, sample in enumerate(test):
-        kin = (groups == sample.group) if spread and sample.group else np.zeros(len(test), bool)
-        kin[number] = True
-        answers = np.flatnonzero((labels == sample.label) & ~kin)
-        if sample.label is not None and len(answers):
-            names.append(number)
-            right.append(answers)
-            left_out.append(np.flatnonzero(kin))
-    if not names:
+        together = bool(spread and sample.group)
+        own = in_both[sample.label, sample.group] if together else 1
+        if sample.label is not None and len(of_class[sample.label]) > own:
+            asked.append(number)
+            kin.append(of_group[sample.group] if together else np.array([number]))
+    if not asked:
         return []
     return [
         Search(
             direction="image_to_image",
-            queries=np.array(names),
-            names=tuple(test[number].id for number in names),
-            groups=tuple(test[number].group for number in names),
-            right=tuple(right),
-            left_out=tuple(left_out),
+            queries=np.array(asked),
+            names=tuple(test[number].id for number in asked),
+            groups=tuple(test[number].group for number in asked),
+            right=tuple(of_class[str(test[number].label)] for number in asked),
+            left_out=tuple(kin),
             gallery=len(test),
         )
     ]
+
+
+def _places(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Where each name stands that is not ""."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(names):
+        if name:
+            places[name].append(number)
+    return {name: np.array(own) for name, own in places.items()}
 
 
 def _metrics(search: Search, model: str, found: Retrieved, resampling: Resampling) -> pd.DataFrame:
