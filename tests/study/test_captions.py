@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tiny_encoders import make_encoder
-from visavis.data.dataset import Sample
+from visavis.data.dataset import Dataset, Sample
+from visavis.errors import UsageError
 from visavis.evaluate.scores import NotMeasurable
-from visavis.study.captions import caption_decisions, captioned, encode_captions
+from visavis.study.captions import caption_decisions, captioned, encode_captions, require_choice
 
 SAMPLES = (
     Sample(id="a", name="a", data=b"one", captions=("a red  car", "a car")),
@@ -36,6 +39,21 @@ def test_decisions_name_the_text_that_was_found():
     assert found["label"].tolist() == ["a red car", "a car"]
     assert found["rank"].tolist() == [1, 2]
     assert found["confidence"].between(0.5, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("samples", "found"),
+    [
+        (SAMPLES[:1], "2 texts for 1 image"),
+        (tuple(replace(sample, captions=("a car",)) for sample in SAMPLES), "1 text for 4 images"),
+        ((SAMPLES[0], SAMPLES[3]), "3 texts for 2 images"),  # the same picture twice
+    ],
+)
+def test_where_any_text_is_right_nothing_is_asked(samples, found):
+    dataset = Dataset(name="cars", samples=tuple(replace(sample, part="test") for sample in samples))
+    with pytest.raises(UsageError, match=found):
+        require_choice(dataset)
+    require_choice(replace(dataset, samples=(*dataset.samples, replace(SAMPLES[1], part="test", captions=("b",)))))
 
 
 def test_a_model_of_labels_reads_no_captions():

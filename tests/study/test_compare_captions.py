@@ -9,6 +9,7 @@ import pytest
 from visavis import compare
 from visavis.data.read import read_dataset
 from visavis.errors import UsageError
+from visavis.study.chapters.write import NEEDS_LABELS
 from visavis.study.study import load_study
 
 MODELS = ["RN-mini.emoji", "resnet-mini.emoji", "ViT-mini-8.emoji"]
@@ -75,6 +76,33 @@ def test_neither_labels_nor_captions(tmp_path, table):
     (tmp_path / "bare.csv").write_text(f"path,label\n{image},\n{image},\n")
     with pytest.raises(UsageError, match=r"has a label, and accuracy needs them.*with a column caption"):
         compare(MODELS, tmp_path / "bare.csv")
+
+
+def test_what_needs_labels_says_so(table):
+    for option in ("exclude", "others"):
+        given = ["duplicates"] if option == "exclude" else table
+        with pytest.raises(UsageError, match=f"--{option} compares with classes"):
+            compare(MODELS, table, **{option: given})
+    with pytest.raises(UsageError, match="captions and no labels, which is what image_to_text is for"):
+        compare(MODELS, table, measures=["zero_shot"])
+
+
+def test_a_quick_look_of_named_parts_and_one_class(tmp_path, table):
+    """A class of all images tells nothing, so that captions are what is asked; what trains is not looked at."""
+    with table.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    lines = [
+        f'{table.parent / path},"{caption}",emoji,{"train" if number // 3 % 4 else "test"}'
+        for number, (path, caption) in enumerate(rows)
+    ]
+    (tmp_path / "one.csv").write_text("path,caption,label,part\n" + "\n".join(lines))
+    study = compare(MODELS[:1], tmp_path / "one.csv", effort="quick")
+    assert set(study.results.loc[study.results["metric"] == "accuracy", "n"]) == {10}
+    assert study.protocol["data"]["split"] == (
+        "Nothing is learnt from images: 10 images with captions for testing, as the data itself says."
+    )
+    named = compare(MODELS[:1], tmp_path / "one.csv", measures=["image_to_text", "quality"])
+    assert named.protocol["chapters"] == {"quality": {"missing": NEEDS_LABELS}}
 
 
 def test_captions_of_labelled_images_are_a_chapter(tmp_path, table):

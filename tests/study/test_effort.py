@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 from visavis.data.dataset import Dataset, Sample
 from visavis.data.views import parse_view
 from visavis.errors import UsageError
+from visavis.study.captions import IMAGE_TO_TEXT
 from visavis.study.chapters.write import CHAPTERS
 from visavis.study.effort import EFFORTS, effort_of, thin_out
 from visavis.study.measures import MEASURES
@@ -57,7 +58,7 @@ def test_both_parts_keep_the_same_classes_first():
 
 def test_efforts_name_what_there_is():
     for effort in EFFORTS.values():
-        assert set(effort.measures) <= {*MEASURES, *CHAPTERS}
+        assert set(effort.measures) <= {*MEASURES, IMAGE_TO_TEXT, *CHAPTERS}
         assert all(parse_view(name).name == name for name in effort.views)
     with pytest.raises(UsageError, match="Did you mean quick"):
         effort_of("quik")

@@ -60,8 +60,8 @@ def read_dataset(source: str | Path, progress: Progress | None = None) -> Datase
 
 
 def has_captions_alone(dataset: Dataset) -> bool:
-    """Whether there are captions and no labels, so that images and texts can only find each other."""
-    return not dataset.classes and any(sample.captions for sample in dataset.samples)
+    """Whether there are captions and no two labels, so that images and texts can only find each other."""
+    return len(dataset.classes) < 2 and any(sample.captions for sample in dataset.samples)
 
 
 def require_classes(dataset: Dataset) -> None:

@@ -76,11 +76,18 @@ def only_labelled(dataset: Dataset) -> Dataset:
 
 
 def only_captioned(dataset: Dataset) -> Dataset:
-    """Images with captions, all of them to test on but those that the data themselves train on; nothing is learnt."""
+    """Images with captions, without labels: all of them test, or those that the data themselves test on.
+
+    Nothing is learnt, so that what the data train on is not looked at.
+    """
     without = tuple(sample for sample in dataset.samples if not sample.captions)
     skipped = tuple(Skipped(name=sample.name, reason="without a caption") for sample in without)
     whole = not names_its_parts(dataset)
-    samples = tuple(replace(sample, part="test") if whole else sample for sample in dataset.samples if sample.captions)
+    samples = tuple(
+        replace(sample, part="test", label=None)
+        for sample in dataset.samples
+        if sample.captions and (whole or sample.part == "test")
+    )
     return replace(dataset, samples=samples, skipped=(*dataset.skipped, *skipped))
 
 
@@ -100,7 +107,8 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
     count = {part: sum(sample.part == part for sample in after.samples) for part in ("train", "test")}
     sizes = f"{_images(count['train'])} for training, {_images(count['test'])} for testing"
     if not after.classes:
-        return f"Nothing is learnt from images: {_images(count['test'])} with captions for testing."
+        chosen = ", as the data itself says" if names_its_parts(before) else ""
+        return f"Nothing is learnt from images: {_images(count['test'])} with captions for testing{chosen}."
     if names_its_parts(before):
         words = [f"As the data itself says: {sizes}."]
     else:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from visavis.data.dataset import Sample
+from visavis.data.dataset import Dataset, Sample
 from visavis.data.splits import groups_of_identical
 from visavis.engine.encoder import Encoder
-from visavis.errors import TextsCut
+from visavis.errors import TextsCut, UsageError
 from visavis.evaluate.retrieval import certainty, retrieve
 from visavis.evaluate.scores import NotMeasurable
 
@@ -55,6 +55,23 @@ def captioned(samples: Sequence[Sample]) -> Captioned:
         for text in right:
             of_text[text].append(number)
     return Captioned(samples=own, texts=tuple(known), of_image=tuple(of_image), of_text=tuple(map(np.array, of_text)))
+
+
+def require_choice(dataset: Dataset) -> None:
+    """Finding a caption needs one that is wrong. To be called once the parts are known.
+
+    Raises:
+        UsageError: Every text is right for every image.
+        VisavisError: A file can no longer be read.
+    """
+    known = captioned([sample for sample in dataset.samples if sample.part == "test"])
+    if all(len(right) == len(known.texts) for right in known.of_image):
+        texts = "1 text" if len(known.texts) == 1 else f"{len(known.texts)} texts"
+        images = "1 image" if len(known.samples) == 1 else f"{len(known.samples)} images"
+        raise UsageError(
+            f"Without labels, images are asked which text is theirs, and {dataset.name!r} has {texts} for {images} to "
+            "test on, each right for all, so any answer is right. Add images with captions of their own."
+        )
 
 
 def encode_captions(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:

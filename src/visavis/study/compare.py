@@ -22,6 +22,7 @@ from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder, load
 from visavis.errors import UsageError
 from visavis.progress import ShowProgress
 from visavis.study.bootstrap import DRAWS, LEVEL
+from visavis.study.captions import IMAGE_TO_TEXT, require_choice
 from visavis.study.chapters.chapter import Material
 from visavis.study.chapters.quality import checked_for
 from visavis.study.chapters.write import write_chapters
@@ -144,6 +145,8 @@ def _read_plan(
     parted = split(read, test_fraction=arguments["test_fraction"], seed=seed)
     if has_captions_alone(read):
         whole = only_captioned(read)
+        _check_for_captions(arguments)
+        require_choice(whole)
     else:
         require_classes(parted)
         whole = only_labelled(parted)
@@ -168,11 +171,25 @@ def _read_plan(
     return plan, said
 
 
+def _check_for_captions(arguments: dict[str, Any]) -> None:
+    """Raises UsageError where something was asked for that images without labels cannot tell."""
+    for option in ("exclude", "others"):
+        if arguments[option]:
+            raise UsageError(
+                f"--{option} compares with classes, and the images of {arguments['data']!r} have captions and no two "
+                f"labels. Leave out --{option}, or fill the table's column label."
+            )
+
+
 def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str, Any], progress: ShowProgress) -> Study:
     """Statistics, verdict and protocol from what was gathered."""
     if not findings.predictions:
-        reasons = "; ".join(sorted({cell["reason"] for cell in findings.empty_cells}))
-        reasons = reasons or "they have labels, and captions are then found in the chapter retrieval alone."
+        reasons = " ".join(sorted({cell["reason"] for cell in findings.empty_cells}))
+        reasons = reasons or (
+            "they have labels, and captions are then found in the chapter retrieval alone."
+            if plan.classes
+            else f"they have captions and no labels, which is what {IMAGE_TO_TEXT} is for."
+        )
         raise UsageError(f"None of the measures can be taken on these data: {reasons}")
     material = with_statistics(
         Material(

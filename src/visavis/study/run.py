@@ -41,7 +41,8 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     findings = Findings()
     train, test = plan.part("train"), plan.part("test")
     if not plan.classes:
-        _find_captions(plan, findings, progress)
+        if plan.wants(IMAGE_TO_TEXT):
+            _find_captions(plan, findings, progress)
         return findings
     wanted = [measure for measure in MEASURES if plan.wants(measure)]
     for encoder in plan.encoders:
@@ -83,13 +84,12 @@ def _find_captions(plan: Plan, findings: Findings, progress: ShowProgress) -> No
     for encoder in plan.encoders:
         try:
             texts = encode_captions(encoder, known.texts)
+            for view in plan.views:
+                features = _features(encoder, known.samples, view, f"test images, {view.name}", progress)
+                decisions = caption_decisions(encoder, known, encoder.project(features), texts)
+                findings.predictions.append(_labelled(decisions, known.samples, encoder, view, IMAGE_TO_TEXT))
         except NotMeasurable as reason:
             findings.empty_cells.append({"model": encoder.name, "measure": IMAGE_TO_TEXT, "reason": str(reason)})
-            continue
-        for view in plan.views:
-            features = _features(encoder, known.samples, view, f"test images, {view.name}", progress)
-            decisions = caption_decisions(encoder, known, encoder.project(features), texts)
-            findings.predictions.append(_labelled(decisions, known.samples, encoder, view, IMAGE_TO_TEXT))
 
 
 def _together(views: Sequence[View], cells: int) -> Iterator[Sequence[View]]:

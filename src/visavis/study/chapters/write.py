@@ -51,6 +51,7 @@ CHAPTERS: dict[str, WriteChapter] = {
     "recommend": recommend,  # the last: it reads the others
 }
 WITHOUT_LABELS = ("retrieval", "agreement", "ranking", "robustness", "why", "recommend")
+NEEDS_LABELS = "It compares with the images' classes, and there are captions alone."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +85,14 @@ class Written:
 def write_chapters(material: Material) -> Written:
     """Every chapter that is wanted and can be written; those of `material.earlier` are there already.
 
-    Data without labels have the chapters `WITHOUT_LABELS`.
+    Data without labels have the chapters `WITHOUT_LABELS`; others that were named are missing.
     """
     chapters: dict[str, Chapter] = dict(material.earlier)
     missing: dict[str, str] = {}
-    known = CHAPTERS if material.plan.classes else WITHOUT_LABELS
-    wanted = [name for name in known if material.plan.wants(name) and name not in chapters]
+    plan = material.plan
+    written = CHAPTERS if plan.classes else WITHOUT_LABELS
+    missing |= {name: NEEDS_LABELS for name in CHAPTERS if name in plan.measures and name not in written}
+    wanted = [name for name in written if plan.wants(name) and name not in chapters]
     for number, name in enumerate(wanted, start=1):
         stage = f"chapter {number} of {len(wanted)}, {name.replace('_', ' ')}"
         material.progress(stage, 0, 1)
