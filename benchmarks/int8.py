@@ -18,9 +18,10 @@ import torch
 
 from visavis.data.dataset import Dataset, Sample
 from visavis.data.read import read_dataset
-from visavis.engine.encoder import Encoder, load
+from visavis.engine.encoder import Encoder
 from visavis.engine.engines.choose import open_engine
 from visavis.engine.engines.engine import NARROW, missing_package
+from visavis.engine.load import load
 from visavis.engine.pictures import read_picture
 from visavis.zoo.catalogue import EMBEDDED
 

@@ -27,12 +27,16 @@ def test_public_names():
     ("function", "parameters"),
     [
         ("list_models", "pattern='*'"),
-        ("load", "name, weights='auto', seed=0, architecture=None, image_size=None, engine='auto', decode='exact'"),
+        (
+            "load",
+            "name, weights='auto', seed=0, architecture=None, image_size=None, engine='auto', decode='exact', "
+            "crop='own'",
+        ),
         ("inspect", "model, image_size=None"),
         (
             "compare",
             "models, data, out=None, *, views=(), templates=None, measures=(), others=None, exclude=(), "
-            "test_fraction=0.5, margin=0.02, seed=0, effort='usual', progress=…, tell=…",
+            "test_fraction=0.5, resolution=None, crop='own', margin=0.02, seed=0, effort='usual', progress=…, tell=…",
         ),
         ("Encoder.encode_images", "self, images, batch_size=32, normalize=False"),
         ("Encoder.encode_texts", "self, texts, batch_size=256, normalize=False"),
@@ -111,6 +115,7 @@ def test_commands_and_options():
         "explain": ["--check", "--class", "--method", "--out", "--text"],
         "bench": ["--against", "--batch-size", "--out", "--rounds", "--work"],
         "compare": [
+            "--crop",
             "--data",
             "--exclude",
             "--margin",
@@ -118,6 +123,7 @@ def test_commands_and_options():
             "--others",
             "--out",
             "--quick",
+            "--resolution",
             "--resume",
             "--seed",
             "--template",

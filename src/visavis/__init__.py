@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from visavis.engine.encoder import Encoder, load
+    from visavis.engine.encoder import Encoder
+    from visavis.engine.load import load
     from visavis.errors import UsageError, VisavisError
     from visavis.inspection.anatomy.anatomy import Anatomy, inspect
     from visavis.study.compare import compare
@@ -42,7 +43,7 @@ _HOMES = {
     "compare": "visavis.study.compare",
     "inspect": "visavis.inspection.anatomy.anatomy",
     "list_models": "visavis.zoo.catalogue",
-    "load": "visavis.engine.encoder",
+    "load": "visavis.engine.load",
 }
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from visavis.engine.encoder import Encoder, load
+from visavis.engine.encoder import Encoder
+from visavis.engine.load import load
 from visavis.engine.pictures import ImageLike, list_images
 from visavis.errors import UsageError
 

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from visavis.data.decoding import UnreadableImage, decode_image
-from visavis.engine.encoder import DEFAULT_TEMPLATES, load
+from visavis.engine.encoder import DEFAULT_TEMPLATES
+from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.models.clip import CLIP
 from visavis.zoo.architectures import find_config

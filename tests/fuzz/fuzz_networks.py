@@ -29,7 +29,7 @@ from fuzz_formats import damage
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.errors import VisavisError
 from visavis.models.clip import CLIPConfig
 from visavis.models.clip_resnet import CLIPResNetConfig

@@ -18,7 +18,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from visavis.engine.encoder import Encoder, load
+from visavis.engine.encoder import Encoder
+from visavis.engine.load import load
 from visavis.inspection.cost import count_macs, count_params, peak_memory_mib
 
 # Margins of 0 to 3 pixels beside 48 and 64, portrait and landscape, smaller and larger than any input.

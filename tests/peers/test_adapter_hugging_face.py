@@ -27,7 +27,7 @@ from adapting import (
 from comparing import TOLERANCE, randomised, relative_gap
 from torch import Tensor
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.errors import UsageError, VisavisError
 
 

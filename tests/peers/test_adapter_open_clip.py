@@ -20,7 +20,7 @@ from adapting import (
 from comparing import TOLERANCE, relative_gap
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.inspection.cost import count_macs, count_params
 

@@ -10,7 +10,7 @@ from comparing import randomised
 from timm.models import save_for_hf
 from torch import Tensor
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.inspection.cost import count_macs, count_params
 from visavis.zoo.opening import imagenet_names

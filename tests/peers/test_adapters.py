@@ -18,7 +18,7 @@ from timm.models import save_for_hf
 from visavis.data.dataset import Sample, sample_id
 from visavis.data.views import parse_view
 from visavis.engine.embed import embed
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_study_as_a_process(three, tmp_path):
 def test_weights_that_are_not_here(name, tmp_path):
     """In a process of its own, for huggingface_hub reads its variables once."""
     done = subprocess.run(
-        [sys.executable, "-c", f"from visavis.engine.encoder import load; load({name!r})"],
+        [sys.executable, "-c", f"from visavis.engine.load import load; load({name!r})"],
         env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
         capture_output=True,
         encoding="utf-8",

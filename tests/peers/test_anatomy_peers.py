@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.inspection.anatomy.anatomy import Anatomy, inspect
 
 with (Path(__file__).parents[1] / "models" / "architectures.csv").open() as file:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from visavis.engine.encoder import Encoder, load
+from visavis.engine.encoder import Encoder
+from visavis.engine.load import load
 from visavis.engine.parts import parts_of
 from visavis.inspection.difference.compare import compare_layers
 from visavis.models.clip import CLIPConfig

@@ -17,7 +17,7 @@ from comparing import classifier_gap, clip_gap, randomised
 from safetensors.torch import save_file
 from torch import nn
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.models.clip import CLIPConfig
 from visavis.zoo.architectures import ARCHITECTURES, QUICKGELU, outline_model
 

@@ -11,7 +11,7 @@ import torchvision
 from adapting import TOWERS, hugging_face_pair, made_images, saved_open_clip
 from comparing import TOLERANCE, pictures, randomised, relative_gap
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.inspection.explain.explain import explain
 from visavis.inspection.explain.grad_cam import grad_cam

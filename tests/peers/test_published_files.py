@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers.utils import logging
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.zoo.architectures import find_config
 from visavis.zoo.layouts.names import from_visavis, to_visavis
 from visavis.zoo.layouts.tables import LAYOUTS

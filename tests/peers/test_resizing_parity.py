@@ -11,7 +11,7 @@ import torch
 from comparing import classifier_gap, clip_gap
 from timm.layers import resample_abs_pos_embed
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.zoo.convert import convert
 from visavis.zoo.finding import find_checkpoint
 from visavis.zoo.resizing import resize_positions

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.errors import TextsCut
 from visavis.zoo.tokenizer import CLIP_VOCAB_SIZE, Tokenizer, clean
 

@@ -6,7 +6,7 @@ from visavis.data.read import read_dataset
 from visavis.data.splits import split
 from visavis.data.views import parse_view
 from visavis.engine.embed import embed
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.study.estimate import Estimate, estimate
 from visavis.study.plan import Plan
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.effects import SIGNS, factorial_effects
 from visavis.study.measures import by_classifier, by_zero_shot

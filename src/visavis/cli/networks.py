@@ -117,7 +117,7 @@ def explain(
 
 
 def _check_explanations(models: tuple[str, ...], out: Path) -> None:
-    from visavis.engine.encoder import load
+    from visavis.engine.load import load
     from visavis.inspection.explain.trust import measure_trust
     from visavis.progress import show_progress
     from visavis.report.explanation_check import check_page_suffix, trust_table, write_check
@@ -153,7 +153,7 @@ def diff(a: str, b: str, /, *, image: Path | None = None, text: str | None = Non
     out
         Where the plot goes: .html for a page with all numbers, .svg for the plot alone.
     """
-    from visavis.engine.encoder import load
+    from visavis.engine.load import load
     from visavis.inspection.difference.compare import compare_layers
     from visavis.report.layers import check_suffix, write_layers
     from visavis.report.terminal import layers_table

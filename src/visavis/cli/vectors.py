@@ -50,7 +50,7 @@ def embed(
         The machines of a Ray cluster do it: the one that RAY_ADDRESS names, else one on this machine.
     """
     from visavis.bulk.embed import embed_data
-    from visavis.engine.encoder import load
+    from visavis.engine.load import load
     from visavis.progress import show_rate
 
     with show_rate(err_console) as progress:
@@ -99,7 +99,7 @@ def search(
     from visavis.bulk.search import OUTPUTS, write_found
     from visavis.bulk.search import search as search_images
     from visavis.bulk.tables import check_out
-    from visavis.engine.encoder import load
+    from visavis.engine.load import load
     from visavis.progress import show_rate
     from visavis.report.terminal import found_table
 
@@ -152,7 +152,7 @@ def classify(
     from visavis.bulk.classify import OUTPUTS, read_labels
     from visavis.bulk.classify import classify as classify_images
     from visavis.bulk.tables import check_out, write_text
-    from visavis.engine.encoder import load
+    from visavis.engine.load import load
     from visavis.report.terminal import answers_table
 
     check_out(out, OUTPUTS)

@@ -117,9 +117,9 @@ def export(
         Images for int8, as for --data of `visavis compare`: half of 256 set its scales, the others are compared.
     """
     from visavis.data.read import read_dataset
-    from visavis.engine.encoder import load
     from visavis.engine.export import export as export_encoder
     from visavis.engine.export import pick_images
+    from visavis.engine.load import load
 
     if int8 != (calibrate is not None):
         raise UsageError(

@@ -69,7 +69,7 @@ def _measure(
     """What each model sees, and how alike the layers of any two are; nothing without images."""
     if data is None and image is None:
         return [], []
-    from visavis.engine.encoder import load
+    from visavis.engine.load import load
     from visavis.inspection.sight.cka import LEAST_IMAGES, compare_all
     from visavis.inspection.sight.measure import measure
 

@@ -18,7 +18,8 @@ from visavis.data.splits import describe_split, only_captioned, only_labelled, s
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
 from visavis.engine.embed import embed, embed_features
-from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder, load
+from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder
+from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.progress import ShowProgress
 from visavis.study.bootstrap import DRAWS, LEVEL

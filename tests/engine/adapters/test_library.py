@@ -25,7 +25,7 @@ from visavis.engine.adapters.library import (
     settled,
     try_out,
 )
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.errors import UsageError, VisavisError
 from visavis.zoo.architectures import Family
 

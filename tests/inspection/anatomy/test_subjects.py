@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from visavis.engine.encoder import load
+from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.inspection.anatomy.anatomy import inspect
 from visavis.zoo.architectures import ARCHITECTURES, build_model

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from visavis.engine.encoder import Encoder, load
+from visavis.engine.encoder import Encoder
+from visavis.engine.load import load
 from visavis.engine.parts import parts_of
 
 CLASSES = ("plain", "two  words", "<script>alert(1)</script>", "7", "cat")

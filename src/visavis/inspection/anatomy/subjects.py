@@ -157,7 +157,7 @@ def _is_foreign(name: str) -> bool:
 
 def _adapted(name: str, image_size: int | None) -> Subject:
     """Another library's network with fresh weights, since its layers do not depend on them."""
-    from visavis.engine.encoder import load
+    from visavis.engine.load import load
 
     return _of_encoder(load(name.partition("::")[0], weights=None), image_size, name)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from visavis.data.decoding import UnreadableImage
-from visavis.engine.encoder import Encoder, load
+from visavis.engine.encoder import Encoder
+from visavis.engine.load import load
 from visavis.engine.pictures import ImageLike, as_picture
 from visavis.errors import UsageError, VisavisError
 from visavis.inspection.explain.maps import as_method, choose_mapper, spread_over

@@ -12,7 +12,8 @@ from functools import partial
 import pandas as pd
 
 from visavis.data.prompts import read_prompts
-from visavis.engine.encoder import DEFAULT_TEMPLATES, load
+from visavis.engine.encoder import DEFAULT_TEMPLATES
+from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.evaluate.scores import NotMeasurable
 from visavis.report.tables import headline

@@ -62,8 +62,11 @@ def why(material: Material) -> Chapter:
         named = {"model_a": best, "model_b": other}
         trends += [named | one for one in _trends(right, traits, answers, resampling)]
         parts += [named | one for one in _parts(right, traits, answers, ids, samples, resampling)]
-    if not trends:
-        raise NotMeasurable(f"To tell why models differ takes two of which one is right alone on {FEWEST} images.")
+    if not parts:
+        raise NotMeasurable(
+            f"To tell why models differ takes two of which one is right alone on {FEWEST} images, and thirds of the "
+            f"images with {FEWEST} each."
+        )
     table, by_part = pd.DataFrame(trends), pd.DataFrame(parts)
     for tests in (table, by_part):
         tests["p_adjusted"] = holm(tests["p_value"].to_numpy())
