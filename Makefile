@@ -72,4 +72,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-.PHONY: help install demo test check test-peers bench fuzz bench-opening bench-search wheel photos digits clean
+.PHONY: help install demo test check test-peers bench fuzz bench-opening bench-search wheel photos digits captions clean

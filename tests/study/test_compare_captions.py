@@ -66,6 +66,7 @@ def test_it_is_saved_and_drawn(study, table):
     assert "Finding the caption" in text
     assert "Texts that find their image" in text
     assert "The images have no labels" not in text
+    assert "There is no labelled image to count." in text  # captions are no classes
     again = load_study(page.parent)
     assert again.protocol["data"]["split"].startswith("Nothing is learnt from images: 40 images with captions")
     assert again.report(page.parent / "again.html").read_text(encoding="utf-8") == text
