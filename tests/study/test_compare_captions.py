@@ -106,6 +106,13 @@ def test_a_quick_look_of_named_parts_and_one_class(tmp_path, table):
     assert named.protocol["chapters"] == {"quality": {"missing": NEEDS_LABELS}}
 
 
+def test_corruptions_are_told_of_captions_too(table):
+    study = compare(MODELS[:2], table, views=["clean", "fog:3"], measures=["image_to_text", "robustness"])
+    errors = study.chapters["corruption_error"]
+    assert set(errors["measure"]) == {"image_to_text"}
+    assert set(errors["model"]) == {"RN-mini.emoji"}
+
+
 def test_captions_of_labelled_images_are_a_chapter(tmp_path, table):
     with table.open(newline="") as file:
         rows = list(csv.reader(file))[1:]

@@ -53,11 +53,16 @@ def images_of(material: Material) -> Tested:
 
 def measures_shown(material: Material) -> list[str]:
     """The measures with probabilities under the first view, without those that naming repeats."""
+    return [name for name in measures_told(material) if models_of(material, name)]
+
+
+def measures_told(material: Material) -> list[str]:
+    """The measures with accuracies under the first view, without those that naming repeats."""
     accuracies = material.results[(material.results["metric"] == "accuracy")]
     measures = list(dict.fromkeys(accuracies.loc[accuracies["view"] == material.view.name, "measure"]))
     if NAMING in measures:
         measures = [name for name in measures if name not in OWN_MEANS]
-    return [name for name in measures if models_of(material, name)]
+    return measures
 
 
 def models_of(material: Material, measure: str) -> list[str]:

@@ -14,7 +14,7 @@ from visavis.evaluate.scores import NotMeasurable
 from visavis.study.answers import Cell, answers_of
 from visavis.study.bootstrap import Resampling, estimate_contrasts, group_sums
 from visavis.study.chapters.chapter import Material
-from visavis.study.chapters.scored import measures_shown
+from visavis.study.chapters.scored import measures_told
 from visavis.study.pairs import holm
 
 CLEAN = "clean"
@@ -56,7 +56,7 @@ def seen_under(material: Material, views: Sequence[str]) -> dict[str, Seen]:
     Raises:
         NotMeasurable: There is no such model.
     """
-    wanted, measures = [CLEAN, *views], measures_shown(material)
+    wanted, measures = [CLEAN, *views], measures_told(material)
     rows = material.predictions
     answers = answers_of(rows[rows["view"].isin(wanted) & rows["measure"].isin(measures)])
     columns = {cell: number for number, cell in enumerate(answers.cells)}
