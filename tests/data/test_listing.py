@@ -186,7 +186,7 @@ def test_sources_that_are_none(tmp_path):
     (tmp_path / "empty").mkdir()
     for source, said in {
         str(tmp_path / "wrods.txt"): "Did you mean words.txt?",
-        str(tmp_path / "words.txt"): "neither a folder, a table nor a .tar file",
+        str(tmp_path / "words.txt"): "neither a folder, a table nor an archive",
         str(tmp_path / "empty"): "holds no files",
         str(tmp_path / "none.tar"): "no tar file",
         "emoji-nwe": "emoji-new",

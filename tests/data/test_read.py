@@ -77,8 +77,8 @@ class TestWhatIsRefused:
         ("name", "words"),
         [
             ("a.png", "is a single image. Give a folder"),
-            ("a.zip", "is an archive, which has to be unpacked first. Give"),
-            ("a.xlsx", "is neither a folder nor a .csv, .tsv, .parquet, .npz or IDX file. Give"),
+            ("a.rar", "is an archive, which has to be unpacked first. Give"),
+            ("a.xlsx", "is none of the forms that are read. Give"),
         ],
     )
     def test_another_kind_of_file(self, tmp_path, name, words):

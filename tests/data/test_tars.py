@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from visavis.data import tars
 from visavis.data.dataset import Skipped
 from visavis.data.listing import Entry
+from visavis.data.read import read_dataset
 from visavis.data.tars import DamagedTar, find_tars, list_tars, read_members
-from visavis.errors import UsageError
+from visavis.engine.pictures import read_picture
+from visavis.errors import UsageError, VisavisError
 
 
 def pack(path: Path, members: dict[str, bytes], form: int = tarfile.PAX_FORMAT) -> Path:
@@ -208,3 +211,50 @@ def test_a_tar_that_is_gone_or_no_file(tmp_path):
     ]
     assert isinstance(pack(tmp_path / "e.tar", {}), Path)
     assert not [entry for entry in listed(tmp_path / "e.tar") if isinstance(entry, Entry)]
+
+
+def picture(shade: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), (shade, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+class TestCompared:
+    def test_labels_captions_groups_and_parts(self, tmp_path):
+        about = json.dumps({"label": "cat", "captions": ["one", "two", 3, None], "group": 7}).encode()
+        pack(tmp_path / "set-train-000.tar", {"0.png": picture(0), "0.cls": b"cat", "0.txt": b" a cat\n"})
+        pack(tmp_path / "set-val-000.tar", {"1.png": picture(1), "1.json": about, "1.txt": b"two"})
+        dataset = read_dataset(tmp_path)
+        first, second = dataset.samples
+        assert (first.label, first.captions, first.part, first.group) == ("cat", ("a cat",), "train", "")
+        assert (second.label, second.captions, second.part, second.group) == ("cat", ("two", "one", "3"), "test", "7")
+        assert second.read_bytes() == picture(1)
+        assert (second.data, second.n_bytes) == (None, len(picture(1)))  # not held
+
+    def test_a_pattern_and_a_range(self, tmp_path):
+        for number in range(3):
+            pack(tmp_path / f"a-{number:02d}.tar", {"x.png": picture(number)})
+        assert len(read_dataset(str(tmp_path / "a-{00..01}.tar")).samples) == 2
+        assert len(read_dataset(str(tmp_path / "a-*.tar")).samples) == 3
+        with pytest.raises(UsageError, match="no tar file"):
+            read_dataset(str(tmp_path / "b-{00..01}.tar"))
+
+    def test_folders_that_are_parts(self, tmp_path):
+        for part in ("train", "test"):
+            (tmp_path / part).mkdir()
+            pack(tmp_path / part / "000.tar", {"x.png": picture(len(part))})
+        assert [sample.part for sample in read_dataset(tmp_path).samples] == ["test", "train"]
+
+    def test_numbers_have_names_where_a_file_gives_them(self, tmp_path):
+        (tmp_path / "classes.txt").write_text("cat\ndog\n")
+        members = {f"{n}.{end}": content for n, label in enumerate((b"1", b"0", b"2", b"9" * 5000))
+                   for end, content in (("png", picture(n)), ("cls", label))}  # fmt: skip
+        pack(tmp_path / "a.tar", members)
+        assert [sample.label for sample in read_dataset(tmp_path).samples] == ["dog", "cat", "2", "9" * 5000]
+
+    def test_a_tar_that_changed_meanwhile(self, tmp_path):
+        path = pack(tmp_path / "a.tar", {"x.png": picture(1)})
+        sample = read_dataset(path).samples[0]
+        path.write_bytes(b"")
+        with pytest.raises(VisavisError, match="cannot be any more"):
+            read_picture(sample)

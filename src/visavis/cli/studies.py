@@ -44,8 +44,9 @@ def compare(  # noqa: PLR0913  # each is an option
         Names from `visavis list`, or files that `visavis train` wrote.
     data
         A folder with one folder a class, a CSV or Parquet table with the columns path and label (caption, part and
-        group are optional), IDX files as MNIST's, a NumPy .npz with images and labels, or an embedded data
-        set: emoji, emoji-outline, emoji-all, emoji-all-outline, emoji-new.
+        group are optional), WebDataset tars (shard-{000..127}.tar), a .zip of a folder, COCO's .json, a folder of
+        Hugging Face's save_to_disk, hf:NAME, IDX files as MNIST's, a NumPy .npz with images and labels, or an embedded
+        data set: emoji, emoji-outline, emoji-all, emoji-all-outline, emoji-new.
     out
         Folder for report.html, results.csv, pairs.csv, effects.csv, predictions.parquet and study.json.
     test_fraction

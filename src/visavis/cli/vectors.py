@@ -36,8 +36,8 @@ def embed(
     model
         A name from `visavis list`, a file, or another library's network.
     data
-        A folder, a CSV or Parquet table, WebDataset tars (shard-{000..127}.tar), an embedded set, or - for a list of
-        paths on standard input.
+        A folder, a CSV or Parquet table, WebDataset tars (shard-{000..127}.tar), a .zip of a folder, COCO's .json, a
+        folder of Hugging Face's save_to_disk, hf:NAME, an embedded set, or - for a list of paths on standard input.
     out
         The .parquet file: id, name, label, embedding. What could not be read is listed in .skipped.csv beside it.
     view

@@ -31,15 +31,18 @@ class Candidate:
 
     Attributes:
         place: Where it lies in the data set, in POSIX form; with the bytes it makes the sample's id.
-        path: The file, or None where `data` holds the encoded image.
+        path: The file, or None where `data` holds the encoded image or `read` gives it.
         data: The encoded image, or None.
-        label: As in Sample; so are `captions`, `part` and `group`.
+        read: As in Sample; raises one of `UNUSABLE`.
+        label: As in Sample; so are `labels`, `captions`, `part` and `group`.
     """
 
     place: str
     path: Path | None = None
     data: bytes | None = None
+    read: Callable[[], bytes] | None = None
     label: str | None = None
+    labels: tuple[str, ...] | None = None
     captions: tuple[str, ...] = ()
     part: str = ""
     group: str = ""
@@ -87,20 +90,29 @@ def shown(path: Path) -> str:
 def _check(candidate: Candidate) -> Sample | Skipped:
     name = printable(candidate.place)
     try:
-        data = candidate.data if candidate.path is None else read_file(candidate.path)
-        decode_image(data or b"", at_least=1)
+        data = _bytes_of(candidate)
+        decode_image(data, at_least=1)
     except UNUSABLE as error:
         return Skipped(name=name, reason=reason_of(error))
     return Sample(
-        id=sample_id(data or b"", candidate.place),
+        id=sample_id(data, candidate.place),
         name=name,
         path=candidate.path,
         data=candidate.data,
+        read=candidate.read,
+        n_bytes=len(data) if candidate.read is not None else 0,
         label=candidate.label,
+        labels=candidate.labels,
         captions=candidate.captions,
         part=candidate.part,
         group=candidate.group,
     )
+
+
+def _bytes_of(candidate: Candidate) -> bytes:
+    if candidate.read is not None:
+        return candidate.read()
+    return (candidate.data or b"") if candidate.path is None else read_file(candidate.path)
 
 
 def reason_of(error: Exception) -> str:
@@ -123,7 +135,7 @@ def read_file(path: Path) -> bytes:
 
 
 def _same_use(one: Sample, other: Sample) -> bool:
-    return (one.label, one.part, one.group) == (other.label, other.part, other.group)
+    return (one.label, one.labels, one.part, one.group) == (other.label, other.labels, other.part, other.group)
 
 
 def _contradiction(known: Sample) -> str:

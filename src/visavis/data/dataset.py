@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,13 @@ class Sample:
     Attributes:
         id: Stable identity: a hash of the image's bytes and of its place in the data set.
         name: What a person calls it: the path below the data set's root, or a title.
-        path: The image file; None where `data` holds the encoded image.
-        data: The encoded image (PNG, WebP, ...); None where `path` is to be read.
+        path: The image file; None where `data` or `read` is given.
+        data: The encoded image (PNG, WebP, ...), where it is held in memory.
+        read: Gives the encoded image where it stands inside another file, such as an archive; raises OSError or
+            UnreadableImage when it cannot any more.
+        n_bytes: Of the encoded image, where `read` gives it.
         label: The class name, or None.
+        labels: The class names of an image that may have several (then `label` is None), or None.
         captions: Texts that describe the image.
         part: "train" or "test" where the data set itself says so, else "".
         group: What belongs together and must not be taken apart, such as one emoji in several styles or the frames of
@@ -28,16 +33,21 @@ class Sample:
     name: str
     path: Path | None = None
     data: bytes | None = None
+    read: Callable[[], bytes] | None = None
+    n_bytes: int = 0
     label: str | None = None
+    labels: tuple[str, ...] | None = None
     captions: tuple[str, ...] = ()
     part: str = ""
     group: str = ""
 
     def read_bytes(self) -> bytes:
-        """The encoded image. Raises OSError when the file cannot be read."""
+        """The encoded image. Raises OSError or UnreadableImage when it cannot be read any more."""
         if self.data is not None:
             return self.data
-        assert self.path is not None, "a sample has a path or data"
+        if self.read is not None:
+            return self.read()
+        assert self.path is not None, "a sample has a path, data or a way to read it"
         return self.path.read_bytes()
 
 
@@ -75,8 +85,9 @@ class Dataset:
         """A hash of every sample's identity, label, captions, part and group: equal only for equal data sets."""
         digest = hashlib.sha256()
         for sample in self.samples:
-            known = (sample.id, sample.label, sample.captions, sample.part)
-            digest.update(repr((*known, sample.group) if sample.group else known).encode())
+            known: tuple[object, ...] = (sample.id, sample.label, sample.captions, sample.part)
+            known += (sample.group,) if sample.group else ()
+            digest.update(repr((*known, sample.labels) if sample.labels is not None else known).encode())
         return digest.hexdigest()
 
 

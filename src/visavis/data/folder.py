@@ -120,16 +120,17 @@ def label_and_part(place: str, parts: Mapping[str, str]) -> tuple[str | None, st
     return (unicodedata.normalize("NFC", printable(classes[0])) if classes else None), part
 
 
-def nothing_found(path: Path, places: Sequence[str]) -> str:
+def nothing_found(path: Path, places: Sequence[str], what: str = "folder") -> str:
     where = printable(str(path))
     known = "jpg, png, webp, gif, bmp, tif, ppm or avif"
     if not places:
         return (
-            f"The folder {where!r} holds no files. Give a folder with one folder of images for each class, named after "
+            f"The {what} {where!r} holds no files. Give a folder with one folder of images for each class, named after "
             "the class, or a CSV or Parquet file with the columns path and label."
         )
     counts = Counter(PurePosixPath(place).suffix.lower() or "no suffix" for place in places)
     found = ", ".join(f"{count} with {printable(suffix)}" for suffix, count in counts.most_common(5))
     tables = [place for place in places if PurePosixPath(place).suffix.lower() in (".csv", ".tsv", ".parquet")]
-    advice = f" To read the table, give its own path: {printable(str(path / tables[0]))!r}." if tables else ""
-    return f"The folder {where!r} holds no image ({known}). Found {len(places)} other files: {found}.{advice}"
+    give = f" To read the table, give its own path: {printable(str(path / tables[0]))!r}."
+    advice = give if tables and what == "folder" else ""
+    return f"The {what} {where!r} holds no image ({known}). Found {len(places)} other files: {found}.{advice}"

@@ -22,10 +22,10 @@ import numpy as np
 
 from visavis.data.arrays import MAX_BYTES, candidates_of
 from visavis.data.checking import Candidate, Progress, check_samples, printable, shown
+from visavis.data.class_names import CLASSES, read_class_names
 from visavis.data.dataset import Dataset
 from visavis.errors import UsageError
 
-CLASSES = "classes.txt"
 _NAME = re.compile(r"(?P<which>.*)images[-.]idx[34]-ubyte(?P<gz>\.gz)?", re.IGNORECASE)
 _UNSIGNED_BYTES = 8
 
@@ -51,7 +51,7 @@ def read_idx(path: Path, progress: Progress | None = None) -> Dataset:
         UsageError: A file is damaged, too large, of another kind, or the labels do not fit.
     """
     files = idx_files(path) if path.is_dir() else [path]
-    names = _class_names(files[0].parent / CLASSES)
+    names = read_class_names(files[0].parent / CLASSES)
     candidates = [candidate for file in files for candidate in _candidates(file, names)]
     samples, skipped = check_samples(candidates, progress)
     name = path.resolve().name if path.is_dir() else path.name
@@ -128,12 +128,3 @@ def _shape(file: Path, stream: BinaryIO, dimensions: tuple[int, ...]) -> tuple[i
     if prod(shape) > MAX_BYTES:
         raise UsageError(f"{shown(file)} tells of {prod(shape) / 2**30:.1f} GiB of pixels; the limit is 2 GiB.")
     return shape
-
-
-def _class_names(path: Path) -> list[str]:
-    if not path.is_file():
-        return []
-    try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"Cannot read the class names in {shown(path)}: {error}. It must be text in UTF-8.") from error

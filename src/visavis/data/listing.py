@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from visavis.data.checking import printable, read_file
-from visavis.data.dataset import Sample, Skipped
+from visavis.data.checking import Candidate, Progress, check_samples, printable, read_file
+from visavis.data.dataset import Dataset, Sample, Skipped
 from visavis.data.folder import is_image, label_and_part, nothing_found, part_folders, walk
 from visavis.data.splits import PART_NAMES
 from visavis.data.table import as_text, csv_rows, place_below
@@ -31,12 +31,17 @@ class Entry:
         read: Gives the encoded image; raises what `visavis.data.checking.UNUSABLE` names.
         stamp: Another one once the image has changed: its file's size and time, or its place in an archive and theirs.
         label: The class name, or None.
+        labels: As in Sample; so are `captions`, `part` and `group`. Of folders and tables not known here.
     """
 
     place: str
     read: Callable[[], bytes]
     stamp: str
     label: str | None = None
+    labels: tuple[str, ...] | None = None
+    captions: tuple[str, ...] = ()
+    part: str = ""
+    group: str = ""
 
 
 Found: TypeAlias = Entry | Skipped
@@ -48,7 +53,7 @@ class Listing:
 
     Attributes:
         name: What a person calls it.
-        kind: "folder", "table", "tar", "list" or "embedded".
+        kind: "folder", "table", "tar", "zip", "coco", "datasets", "list" or "embedded".
         source: Its absolute path; of an embedded set its name, of a list on standard input the folder it was given in.
         entries: The images from the given number on, in an order that stays, and what cannot be one with the reason;
             may be asked again and again.
@@ -58,6 +63,32 @@ class Listing:
     kind: str
     source: str
     entries: Callable[[int], Iterator[Found]]
+
+
+def read_listing(listing: Listing, progress: Progress | None = None) -> Dataset:
+    """What was listed, checked: each image is decoded once, and later read again where it stands.
+
+    Args:
+        listing: Whose entries are small enough to be held, unlike the images.
+        progress: Called with the images checked so far and their total.
+    """
+    found = list(listing.entries(0))
+    candidates = [
+        Candidate(
+            place=entry.place,
+            read=entry.read,
+            label=entry.label,
+            labels=entry.labels,
+            captions=entry.captions,
+            part=entry.part,
+            group=entry.group,
+        )
+        for entry in found
+        if isinstance(entry, Entry)
+    ]
+    samples, unreadable = check_samples(candidates, progress)
+    skipped = tuple(entry for entry in found if isinstance(entry, Skipped))
+    return Dataset(name=listing.name, samples=samples, skipped=(*skipped, *unreadable))
 
 
 def list_folder(path: Path) -> Listing:
@@ -140,9 +171,9 @@ def list_samples(name: str, samples: tuple[Sample, ...]) -> Listing:
     return Listing(name=name, kind="embedded", source=name, entries=entries)
 
 
-def file_entry(path: Path, place: str, label: str | None = None) -> Entry:
-    """An image in a file of its own."""
-    return Entry(place=place, read=lambda: read_file(path), stamp=file_stamp(path), label=label)
+def file_entry(path: Path, place: str, label: str | None = None, **known: Any) -> Entry:
+    """An image in a file of its own; `known` are further fields of the entry."""
+    return Entry(place=place, read=lambda: read_file(path), stamp=file_stamp(path), label=label, **known)
 
 
 def file_stamp(path: Path) -> str:

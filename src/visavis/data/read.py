@@ -1,15 +1,21 @@
-"""One door for every source of images: a folder, a table, arrays, or the name of an embedded data set."""
+"""One door for every source of images: a folder, a table, arrays, an archive, or the name of a data set.
+
+Each reader is one file, and a line in `_READERS`, or in `visavis.data.inside` where images stand inside other files.
+"""
 
 from __future__ import annotations
 
 import os
-import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from visavis.data.checking import Progress, printable
 from visavis.data.dataset import Dataset
 from visavis.data.folder import IMAGE_SUFFIXES, read_folder
+from visavis.data.hub_datasets import PREFIX
 from visavis.data.idx import idx_files, is_idx, read_idx
+from visavis.data.inside import list_inside
+from visavis.data.listing import read_listing
 from visavis.data.numpy_arrays import read_npz
 from visavis.data.table import read_table
 from visavis.errors import UsageError, VisavisError, did_you_mean
@@ -17,15 +23,17 @@ from visavis.errors import UsageError, VisavisError, did_you_mean
 _TABLES = (".csv", ".tsv", ".parquet")
 _FORMS = (
     "Give a folder with one folder of images for each class, a CSV or Parquet file with the columns path and label, "
-    "IDX files, a NumPy .npz, or the name of an embedded set such as emoji."
+    "WebDataset .tar files, a .zip of a folder, COCO's .json, IDX files, a NumPy .npz, a folder of Hugging Face's "
+    "save_to_disk, hf:NAME, or the name of an embedded set such as emoji."
 )
 
 
 def read_dataset(source: str | Path, progress: Progress | None = None) -> Dataset:
-    """The images of a folder, of a table, of arrays (IDX, NumPy) or of an embedded set, checked.
+    """The images of a source, checked.
 
     Args:
-        source: A path, or a name of an embedded set ("emoji"; a folder of that name is "./emoji").
+        source: A path; a pattern or range of tar files; "hf:" and a name of Hugging Face's; or an embedded set's
+            name ("emoji"; a folder of that name is "./emoji").
         progress: Called with the images checked so far and their total.
 
     Raises:
@@ -39,21 +47,20 @@ def read_dataset(source: str | Path, progress: Progress | None = None) -> Datase
     if not str(source):
         raise UsageError(f"The data path is empty. {_FORMS}")
     path = Path(source)
-    mode = _mode(path)
+    mode = None if str(source).startswith(PREFIX) else _mode(path)
+    if (inside := list_inside(str(source))) is not None:
+        return _some(read_listing(inside, progress))
     if mode is None:
         if str(source).startswith("emoji") and path.name == str(source):
             return read_emoji(str(source))
         raise UsageError(_missing(path, embedded=tuple(TASKS)))
-    if (stat.S_ISDIR(mode) and _holds_idx(path)) or (stat.S_ISREG(mode) and is_idx(path)):
-        dataset = read_idx(path, progress)
-    elif stat.S_ISDIR(mode):
-        dataset = read_folder(path, progress)
-    elif stat.S_ISREG(mode) and path.suffix.lower() == ".npz":
-        dataset = read_npz(path, progress)
-    elif stat.S_ISREG(mode) and path.suffix.lower() in _TABLES:
-        dataset = read_table(path, progress)
-    else:
-        raise UsageError(_unsuitable(path))
+    for claims, read in _READERS:
+        if claims(path):
+            return _some(read(path, progress))
+    raise UsageError(_unsuitable(path))
+
+
+def _some(dataset: Dataset) -> Dataset:
     if not dataset.samples:
         raise VisavisError(_nothing_left(dataset))
     return dataset
@@ -103,11 +110,21 @@ def _mode(path: Path) -> int | None:
         raise UsageError(f"The data path {printable(str(path))!r} cannot be opened: {error.strerror}.") from error
 
 
-def _holds_idx(folder: Path) -> bool:
+def _is_idx(path: Path) -> bool:
+    if path.is_file():
+        return is_idx(path)
     try:
-        return bool(idx_files(folder))
+        return path.is_dir() and bool(idx_files(path))
     except OSError:  # the reader of folders says why
         return False
+
+
+_READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Progress | None], Dataset]], ...] = (
+    (_is_idx, read_idx),
+    (Path.is_dir, read_folder),
+    (lambda path: path.is_file() and path.suffix.lower() == ".npz", read_npz),
+    (lambda path: path.is_file() and path.suffix.lower() in _TABLES, read_table),
+)
 
 
 def _missing(path: Path, embedded: tuple[str, ...]) -> str:
@@ -123,10 +140,10 @@ def _unsuitable(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         what = "is a single image"
-    elif suffix in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
+    elif suffix in (".gz", ".tgz", ".7z", ".rar"):
         what = "is an archive, which has to be unpacked first"
     else:
-        what = "is neither a folder nor a .csv, .tsv, .parquet, .npz or IDX file"
+        what = "is none of the forms that are read"
     return f"The data path {printable(str(path))!r} {what}. {_FORMS}"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from visavis.data.dataset import Dataset, Sample, Skipped
+from visavis.data.decoding import UnreadableImage
 from visavis.errors import UsageError, VisavisError
 
 _TRAIN_NAMES = ("train", "training")
@@ -168,10 +169,11 @@ def groups_of_identical(members: Sequence[Sample]) -> list[list[Sample]]:
             for sample in same_size:
                 alone = len(same_size) == 1
                 by_content[sample.id if alone else hashlib.sha256(sample.read_bytes()).digest()].append(sample)
-    except OSError as error:
+    except (OSError, UnreadableImage) as error:
+        what = getattr(error, "filename", None) or sample.name
         raise VisavisError(
-            f"{error.filename!r} could be read when the images were listed and cannot be any more "
-            f"({error.strerror}). Run again once the files stay in place."
+            f"{what!r} could be read when the images were listed and cannot be any more "
+            f"({getattr(error, 'strerror', None) or error}). Run again once the files stay in place."
         ) from error
     return list(by_content.values())
 
@@ -179,8 +181,7 @@ def groups_of_identical(members: Sequence[Sample]) -> list[list[Sample]]:
 def _n_bytes(sample: Sample) -> int:
     if sample.data is not None:
         return len(sample.data)
-    assert sample.path is not None, "a sample has a path or data"
-    return sample.path.stat().st_size
+    return sample.n_bytes if sample.path is None else sample.path.stat().st_size
 
 
 def _rank(seed: int, sample: Sample) -> bytes:

@@ -4,7 +4,9 @@
 
 The one idea: headers alone are read while listing, and of a member no more than its own bytes, where they stand.
 Nothing is unpacked, no link is followed, no length is believed beyond a limit: a tar from a stranger costs at most
-what its images cost. Labels: a member .cls (a number or a name), else "label", "class" or "cls" of a .json.
+what its images cost. Labels: a member .cls (a number or a name), else "label", "class" or "cls" of a .json; numbers
+become the names that a classes.txt beside the shards gives them. Captions: a member .txt, and "caption" or "captions"
+of the .json. Parts: the shard's name, train-000.tar and val-000.tar, or the folder's where shards lie in several.
 
 Format: POSIX.1-2001 "pax" and its ancestor ustar, with GNU's long names; sizes above 8 GiB in base 256.
 """
@@ -18,17 +20,19 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from visavis.data.checking import MAX_FILE_BYTES, printable
+from visavis.data.class_names import CLASSES, class_named, read_class_names
 from visavis.data.dataset import Skipped
 from visavis.data.decoding import UnreadableImage
 from visavis.data.folder import is_image
 from visavis.data.listing import Entry, Found, Listing, file_stamp
+from visavis.data.splits import PART_NAMES, parts_by_name
 from visavis.errors import UsageError
 
 BLOCK = 512
@@ -64,7 +68,7 @@ def find_tars(text: str) -> list[Path]:
         UsageError: There is none.
     """
     if os.path.isdir(text):
-        return sorted(path for path in Path(text).iterdir() if path.suffix.lower() == ".tar")
+        return tars_in(Path(text))
     if os.path.exists(text):
         return [Path(text)]
     paths = [name for pattern in _expanded(text) for name in (glob.glob(pattern) or [pattern])]
@@ -72,6 +76,13 @@ def find_tars(text: str) -> list[Path]:
     if missing:
         raise UsageError(f"There is no tar file {printable(missing[0])!r}. Give its path, a pattern or a range.")
     return sorted(map(Path, paths))
+
+
+def tars_in(folder: Path) -> list[Path]:
+    """The tar files in a folder, or else in its folders train, val, ...; empty where there is none."""
+    direct = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".tar")
+    parts = sorted(path for path in folder.iterdir() if path.name.casefold() in PART_NAMES and path.is_dir())
+    return direct or [path for part in parts for path in sorted(part.iterdir()) if path.suffix.lower() == ".tar"]
 
 
 def _expanded(text: str) -> list[str]:
@@ -89,12 +100,30 @@ def _expanded(text: str) -> list[str]:
 def list_tars(paths: Sequence[Path]) -> Listing:
     """The images in tar files, in the order in which they stand there."""
     whole = [path.resolve() for path in paths]
+    parts = _parts(whole)
+    names = {folder: read_class_names(folder / CLASSES) for folder in {path.parent for path in whole}}
 
     def entries(start: int) -> Iterator[Found]:
-        return islice((entry for path in whole for entry in _entries(path)), start, None)
+        return islice((_used(entry, parts[p], names[p.parent]) for p in whole for entry in _entries(p)), start, None)
 
     source = str(whole[0]) if len(whole) == 1 else os.path.join(whole[0].parent, "*.tar")
     return Listing(name=printable(whole[0].stem), kind="tar", source=printable(source), entries=entries)
+
+
+def _parts(paths: Sequence[Path]) -> dict[Path, str]:
+    """What each shard is for: a word of its name, else its folder's name where there are several folders."""
+    several = len({path.parent for path in paths}) > 1
+    named = {}
+    for path in paths:
+        words = [*re.split(r"[^a-z]+", path.stem.casefold()), path.parent.name.casefold() if several else ""]
+        named[path] = next((word for word in words if word in PART_NAMES), "")
+    return {path: ({"": ""} | parts_by_name(set(named.values()) - {""}))[name] for path, name in named.items()}
+
+
+def _used(found: Found, part: str, class_names: Sequence[str]) -> Found:
+    if isinstance(found, Skipped):
+        return found
+    return replace(found, part=part, label=class_named(found.label, class_names))
 
 
 def _entries(path: Path) -> Iterator[Found]:
@@ -132,7 +161,7 @@ def _images(file: BinaryIO, path: Path, stamp: str, group: list[Member]) -> Iter
     images = [
         member for member in group if is_image(member.name) and not member.name.rpartition("/")[2].startswith(".")
     ]
-    label = _label(file, group) if images else None
+    said = _said(file, group) if images else {}
     for member in images:
         place = f"{path.name}/{member.name}"
         if member.is_link or member.is_sparse:
@@ -140,7 +169,7 @@ def _images(file: BinaryIO, path: Path, stamp: str, group: list[Member]) -> Iter
             yield Skipped(name=printable(place), reason=reason)
         else:
             read = partial(_read, path, member.offset, member.size)
-            yield Entry(place=place, read=read, stamp=f"{stamp}-{member.offset}-{member.size}", label=label)
+            yield Entry(place=place, read=read, stamp=f"{stamp}-{member.offset}-{member.size}", **said)
 
 
 def _read(path: Path, offset: int, size: int) -> bytes:
@@ -151,32 +180,38 @@ def _read(path: Path, offset: int, size: int) -> bytes:
         return file.read(size)
 
 
-def _label(file: BinaryIO, group: list[Member]) -> str | None:
-    """The sample's label, or None; a label that cannot be read is none."""
-    sides = {member.name.rpartition(".")[2].lower(): member for member in group if not member.is_link}
+def _said(file: BinaryIO, group: list[Member]) -> dict[str, Any]:
+    """The sample's label, captions and group, by these names; what cannot be read is left out."""
+    texts: dict[str, str] = {}
     place = file.tell()
-    try:
-        for ending in ("cls", "json"):
-            member = sides.get(ending)
-            if member is None or member.size > MAX_SIDE or member.is_sparse:
-                continue
+    for member in group:
+        ending = member.name.rpartition(".")[2].lower()
+        if ending in ("cls", "json", "txt") and member.size <= MAX_SIDE and not (member.is_link or member.is_sparse):
             file.seek(member.offset)
-            text = file.read(member.size).decode("utf-8", "replace").strip()
-            label = text if ending == "cls" else _label_in(text)
-            if label:
-                return unicodedata.normalize("NFC", label)
-    finally:
-        file.seek(place)
-    return None
+            texts[ending] = file.read(member.size).decode("utf-8", "replace").strip()
+    file.seek(place)
+    record = _record(texts.get("json", ""))
+    several = record.get("captions")
+    captions = (texts.get("txt", ""), record.get("caption"), *(several if isinstance(several, list) else ()))
+    label = texts.get("cls") or next((_plain(record[key]) for key in ("label", "class", "cls") if key in record), "")
+    return {
+        "label": unicodedata.normalize("NFC", label) or None,
+        "captions": tuple(dict.fromkeys(text for text in map(_plain, captions) if text)),
+        "group": _plain(record.get("group")),
+    }
 
 
-def _label_in(text: str) -> str:
+def _record(text: str) -> dict[str, Any]:
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
-        return ""
-    found = [said[name] for name in ("label", "class", "cls") if name in said] if isinstance(said, dict) else []
-    return str(found[0]).strip() if found and isinstance(found[0], (str, int)) else ""
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _plain(value: Any) -> str:
+    """Text or a whole number as text, anything else as none."""
+    return str(value).strip() if isinstance(value, str | int) else ""
 
 
 def read_members(file: BinaryIO) -> Iterator[Member]:

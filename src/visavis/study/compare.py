@@ -76,7 +76,8 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
 
     Args:
         models: Names from `list_models()`, or files that `visavis train` wrote.
-        data: A folder with one folder a class, a CSV or Parquet table, or an embedded data set's name.
+        data: A folder with one folder a class, a CSV or Parquet table, any other form of docs/data.md, or an embedded
+            data set's name.
         out: Folder to write the study to; None keeps it in memory.
         views: How the test images are shown, see docs/views.md, also for names of several; the effort's when empty.
         templates: Prompts with {} for a class name, names of `PROMPT_SETS`, or files; the data's own, or CLIP's usual
