@@ -39,6 +39,11 @@ def write_parquet(folder: Path, columns: dict, metadata: dict | None = None) -> 
     return folder / "table.parquet"
 
 
+def test_several_classes_an_image(folder):
+    samples = read_table(write(folder, "path,labels\ncat/a.png, dog;cat ;dog\ndog/d.png,\n")).samples
+    assert [(sample.label, sample.labels) for sample in samples] == [(None, ("cat", "dog")), (None, ())]
+
+
 class TestCSV:
     def test_paths_labels_captions_and_parts(self, folder):
         table = write(
@@ -111,7 +116,7 @@ class TestCSV:
         assert "has no column path or image; its columns are 'file_path', 'label'." in str(caught.value)
         assert "If 'file_path' is meant, rename it." in str(caught.value)
         with pytest.raises(
-            UsageError, match=r"has no column label or caption or captions; its columns are 'path', 'x'\."
+            UsageError, match=r"has no column label or labels or caption or captions; its columns are 'path', 'x'\."
         ):
             read_table(write(folder, "path,x\ncat/a.png,cat\n"))
 

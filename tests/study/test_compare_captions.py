@@ -29,8 +29,8 @@ def table(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def study(table, tmp_path_factory):
-    return compare(MODELS, table, tmp_path_factory.mktemp("study") / "out")
+def study(table):
+    return compare(MODELS, table, table.parent / "out")
 
 
 def test_all_images_are_asked_for_their_captions(study):
@@ -61,7 +61,7 @@ def test_the_verdict_speaks_of_captions(study):
 
 
 def test_it_is_saved_and_drawn(study, table):
-    (page,) = (path for path in table.parent.parent.rglob("report.html"))
+    page = table.parent / "out" / "report.html"
     text = page.read_text(encoding="utf-8")
     assert "Finding the caption" in text
     assert "Texts that find their image" in text

@@ -71,6 +71,14 @@ def has_captions_alone(dataset: Dataset) -> bool:
     return len(dataset.classes) < 2 and any(sample.captions for sample in dataset.samples)
 
 
+def require_several_classes(dataset: Dataset) -> None:
+    """Naming one of an image's classes needs two to choose from. Raises UsageError where there are fewer."""
+    found = sorted({name for sample in dataset.samples for name in sample.labels or ()})
+    if len(found) < 2:
+        only = f"only the class {found[0]!r}" if found else "no class"
+        raise UsageError(f"The {len(dataset.samples)} images of {dataset.name!r} have {only}; two classes are needed.")
+
+
 def require_classes(dataset: Dataset) -> None:
     """Accuracy needs labels, two classes and two images to test on. To be called once the parts are known.
 

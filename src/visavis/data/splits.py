@@ -81,14 +81,25 @@ def only_captioned(dataset: Dataset) -> Dataset:
 
     Nothing is learnt, so that what the data train on is not looked at.
     """
-    without = tuple(sample for sample in dataset.samples if not sample.captions)
-    skipped = tuple(Skipped(name=sample.name, reason="without a caption") for sample in without)
+    return _to_test(dataset, [sample for sample in dataset.samples if sample.captions], "without a caption")
+
+
+def has_several_labels(dataset: Dataset) -> bool:
+    """Whether images may have several classes, and none has the one."""
+    return not dataset.classes and any(sample.labels is not None for sample in dataset.samples)
+
+
+def only_several_labelled(dataset: Dataset) -> Dataset:
+    """Images whose classes are known, those with none of them included; to test on as `only_captioned`."""
+    known = [sample for sample in dataset.samples if sample.labels is not None]
+    return _to_test(dataset, known, "without labels")
+
+
+def _to_test(dataset: Dataset, used: Sequence[Sample], reason: str) -> Dataset:
+    kept = {sample.id for sample in used}
+    skipped = tuple(Skipped(name=sample.name, reason=reason) for sample in dataset.samples if sample.id not in kept)
     whole = not names_its_parts(dataset)
-    samples = tuple(
-        replace(sample, part="test", label=None)
-        for sample in dataset.samples
-        if sample.captions and (whole or sample.part == "test")
-    )
+    samples = tuple(replace(sample, part="test", label=None) for sample in used if whole or sample.part == "test")
     return replace(dataset, samples=samples, skipped=(*dataset.skipped, *skipped))
 
 
@@ -109,7 +120,8 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
     sizes = f"{_images(count['train'])} for training, {_images(count['test'])} for testing"
     if not after.classes:
         chosen = ", as the data itself says" if names_its_parts(before) else ""
-        return f"Nothing is learnt from images: {_images(count['test'])} with captions for testing{chosen}."
+        what = "any number of classes" if has_several_labels(after) else "captions"
+        return f"Nothing is learnt from images: {_images(count['test'])} with {what} for testing{chosen}."
     if names_its_parts(before):
         words = [f"As the data itself says: {sizes}."]
     else:

@@ -1,5 +1,6 @@
 """A table of images: CSV with `path,label[,caption][,part][,group]`, or Parquet with these or the images themselves.
 
+A column `labels` has several classes an image, as a list or with semicolons between.
 Captions may stand without labels; images and texts are then asked to find each other.
 Paths are relative to the table's folder, or absolute. Parquet may instead hold a column `image` of bytes, or of
 `{bytes, path}` as Hugging Face data sets do, whose integer labels are turned into their names. An empty label is none.
@@ -24,10 +25,10 @@ from visavis.data.dataset import Dataset, Skipped
 from visavis.data.splits import PART_NAMES, parts_by_name
 from visavis.errors import UsageError, did_you_mean
 
-_COLUMNS = ("path", "image", "label", "caption", "captions", "part", "split", "group")
+_COLUMNS = ("path", "image", "label", "labels", "caption", "captions", "part", "split", "group")
 
 Needed: TypeAlias = tuple[tuple[str, ...], ...]  # of each group of columns one
-NEEDED: Needed = (("path", "image"), ("label", "caption", "captions"))
+NEEDED: Needed = (("path", "image"), ("label", "labels", "caption", "captions"))
 
 
 def read_table(path: Path, progress: Progress | None = None) -> Dataset:
@@ -119,8 +120,8 @@ def known_columns(path: Path, found: Sequence[str], needed: Needed = NEEDED) -> 
             advice = f"If {near[0]!r} is meant, rename it. " if near else ""
             raise UsageError(
                 f"The table {shown(path)} has no column {' or '.join(wanted)}; its columns are {listed}. "
-                f"{advice}A table needs path, and label or caption; part (train or test) and group (what belongs "
-                "together) are optional."
+                f"{advice}A table needs path, and label, labels or caption; part (train or test) and group (what "
+                "belongs together) are optional."
             )
     return names
 
@@ -170,10 +171,19 @@ def _candidate(row: Mapping[str, Any], number: int, folder: Path, parts: Mapping
         path=folder / place if data is None else None,
         data=data,
         label=unicodedata.normalize("NFC", as_text(label)) or None,
+        labels=_several(row.get("labels")),
         captions=_captions(row),
         part=parts[as_text(row.get("part") or row.get("split"))],
         group=as_text(row.get("group")),
     )
+
+
+def _several(value: Any) -> tuple[str, ...] | None:
+    """The classes of a list, or of a text with semicolons between; an empty one has none, and None is not known."""
+    if value is None:
+        return None
+    names = value if isinstance(value, list) else str(value).split(";")
+    return tuple(sorted({unicodedata.normalize("NFC", as_text(name)) for name in names} - {""}))
 
 
 def place_below(text: str, folder: Path) -> str:

@@ -19,7 +19,16 @@ ALWAYS = {
     "methods": ("References", "methods.html"),
 }
 GROUPS = {
-    "Which is right": ("accuracy", "pictures", "retrieval", "ranking", "few_shot", "prompts", "ensemble"),
+    "Which is right": (
+        "accuracy",
+        "pictures",
+        "multi_label",
+        "retrieval",
+        "ranking",
+        "few_shot",
+        "prompts",
+        "ensemble",
+    ),
     "How sure it is": ("sensitivity", "calibration", "selective", "out_of_distribution"),
     "When images change": ("robustness", "levels", "invariance", "shift"),
     "How they differ": ("agreement", "why", "maps"),

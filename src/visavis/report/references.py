@@ -22,6 +22,8 @@ CITED = {
     "few_shot": ("radford2021",),
     "why": ("hasler2003", "pech2000", "bigun1987", "liang1986"),
     "retrieval": ("manning2008", "woodruff1952"),
+    "any_label": ("radford2021",),
+    "multi_label": ("manning2008",),
     "prompts": ("radford2021",),
     "knn": ("wu2018",),
     "ResNet": ("he2016",),

@@ -26,6 +26,7 @@ MEASURES = {
     "zero_shot": "Zero-shot",
     "classifier": "Own classifier",
     "image_to_text": "Finding the caption",
+    "any_label": "One of its classes",
 }
 HOW = {
     "naming": "each model names the images its own way and sees none of yours first: with the classifier it was "
@@ -41,6 +42,8 @@ HOW = {
     "zero_shot": "the image goes to the class whose name, written into prompts, has the nearest text vector",
     "image_to_text": "each image is asked for its caption among those of all images, so that right answers are "
     "Recall@1, and those among the first five Recall@5",
+    "any_label": "each image is asked for the one class whose name, written into prompts, has the nearest text vector; "
+    "right is any class that it has",
     "classifier": "the output layer that a supervised model was trained with, over the data's classes alone",
 }
 METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "accuracy@5": "Among first five"}

@@ -12,6 +12,7 @@ from visavis.study.captions import IMAGE_TO_TEXT
 from visavis.study.chapters.quality import KINDS
 from visavis.study.chapters.write import CHAPTERS
 from visavis.study.measures import MEASURES
+from visavis.study.multi_label import ANY_LABEL
 from visavis.study.study import PROTOCOL
 
 
@@ -41,13 +42,13 @@ def check_kinds(exclude: Sequence[str]) -> None:
 
 
 def _check_measures(measures: Sequence[str]) -> None:
-    known = [*MEASURES, IMAGE_TO_TEXT, *CHAPTERS]
+    known = [*MEASURES, IMAGE_TO_TEXT, ANY_LABEL, *CHAPTERS]
     for measure in measures:
         if measure not in known:
             near = did_you_mean(measure, known)
             raise UsageError(f"There is no measure {measure!r}. {near or 'There are ' + ', '.join(known) + '.'}")
-    if measures and not set(measures) & {*MEASURES, IMAGE_TO_TEXT}:
-        basic = ", ".join((*MEASURES, IMAGE_TO_TEXT))
+    if measures and not set(measures) & {*MEASURES, IMAGE_TO_TEXT, ANY_LABEL}:
+        basic = ", ".join((*MEASURES, IMAGE_TO_TEXT, ANY_LABEL))
         raise UsageError(f"Name at least one of {basic} among the measures: the others build on them.")
 
 

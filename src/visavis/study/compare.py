@@ -13,8 +13,15 @@ import pandas as pd
 
 from visavis.data.presets import expand_views
 from visavis.data.prompts import read_prompts
-from visavis.data.read import has_captions_alone, read_dataset, require_classes
-from visavis.data.splits import describe_split, only_captioned, only_labelled, split
+from visavis.data.read import has_captions_alone, read_dataset, require_classes, require_several_classes
+from visavis.data.splits import (
+    describe_split,
+    has_several_labels,
+    only_captioned,
+    only_labelled,
+    only_several_labelled,
+    split,
+)
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
 from visavis.engine.embed import embed, embed_features
@@ -35,6 +42,7 @@ from visavis.study.estimate import estimate
 from visavis.study.gallery import gallery
 from visavis.study.leave_out import leave_out
 from visavis.study.measures import MEASURES
+from visavis.study.multi_label import classes_among
 from visavis.study.pairs import MARGIN, compare_pairs, tie_groups
 from visavis.study.plan import Plan
 from visavis.study.protocol import (
@@ -145,7 +153,10 @@ def _read_plan(
     read = read_dataset(arguments["data"], progress=lambda done, total: progress("reading images", done, total))
     strange = () if others is None else read_dataset(others).samples
     parted = split(read, test_fraction=arguments["test_fraction"], seed=seed)
-    if has_captions_alone(read):
+    if has_several_labels(read):
+        require_several_classes(read)
+        whole = only_several_labelled(read)
+    elif has_captions_alone(read):
         whole = only_captioned(read)
         _check_for_captions(arguments)
         require_choice(whole)
@@ -224,7 +235,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
             "fingerprint": whole.fingerprint,
             "n_train": len(plan.part("train")),
             "n_test": len(test),
-            "classes": len(plan.classes),
+            "classes": len(plan.classes or classes_among(whole)),
             "skipped": [{"name": file.name, "reason": file.reason} for file in whole.skipped],
             "split": split_words,
             "others": len(plan.others),
@@ -232,7 +243,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         },
         "models": described,
         "measures": {name: {"chosen": findings.chosen.get(name, {})} for name in MEASURES if plan.wants(name)}
-        | ({"zero_shot": {"templates": list(plan.templates)}} if plan.classes else {}),
+        | ({"zero_shot": {"templates": list(plan.templates)}} if plan.classes or has_several_labels(whole) else {}),
         "empty_cells": findings.empty_cells,
         "chapters": written.described(),
         "seed": plan.seed,

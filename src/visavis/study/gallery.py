@@ -29,7 +29,7 @@ def gallery(
         {
             "sample": [sample.id for sample in rows],
             "name": [sample.name for sample in rows],
-            "label": [sample.label or next(iter(sample.captions), None) for sample in rows],
+            "label": [sample.label or next(iter((*(sample.labels or ()), *sample.captions)), None) for sample in rows],
             "image": [thumbnail(read_picture(sample, at_least=LONGEST_SIDE)) for sample in rows],
         }
     )

@@ -21,7 +21,8 @@ class Plan:
     Attributes:
         encoders: The models.
         dataset: The images, in their parts.
-        classes: The data's class names, in the order of all scores; empty where there are captions alone.
+        classes: The data's class names, in the order of all scores; empty where there are captions
+            alone, or several classes an image.
         views: How the test images are shown; the first is the one that chapters look through.
         templates: Prompts with {} for a name.
         seed: Of the split, the folds, the draws and the bootstrap.

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.data.dataset import Sample
+from visavis.data.splits import has_several_labels
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
 from visavis.engine.embed import embed_features, pixels_of
@@ -20,6 +21,7 @@ from visavis.progress import ShowProgress
 from visavis.study.captions import IMAGE_TO_TEXT, caption_decisions, captioned, encode_captions
 from visavis.study.evidence import Evidence, Pictures
 from visavis.study.measures import MEASURES
+from visavis.study.multi_label import ANY_LABEL, class_vectors, classes_among, nearest_decisions
 from visavis.study.plan import Plan
 from visavis.study.unfinished import Unfinished
 
@@ -41,8 +43,7 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     findings = Findings()
     train, test = plan.part("train"), plan.part("test")
     if not plan.classes:
-        if plan.wants(IMAGE_TO_TEXT):
-            _find_captions(plan, findings, progress)
+        _ask_texts(plan, findings, progress)
         return findings
     wanted = [measure for measure in MEASURES if plan.wants(measure)]
     for encoder in plan.encoders:
@@ -78,6 +79,15 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     return findings
 
 
+def _ask_texts(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
+    """What can be decided where images have no single class: one of their classes, or their caption."""
+    if not has_several_labels(plan.dataset):
+        if plan.wants(IMAGE_TO_TEXT):
+            _find_captions(plan, findings, progress)
+    elif plan.wants(ANY_LABEL):
+        _name_one(plan, findings, progress)
+
+
 def _find_captions(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
     """Which caption each image finds, by every model that reads texts."""
     known = captioned(plan.part("test"))
@@ -90,6 +100,22 @@ def _find_captions(plan: Plan, findings: Findings, progress: ShowProgress) -> No
                 findings.predictions.append(_labelled(decisions, known.samples, encoder, view, IMAGE_TO_TEXT))
         except NotMeasurable as reason:
             findings.empty_cells.append({"model": encoder.name, "measure": IMAGE_TO_TEXT, "reason": str(reason)})
+
+
+def _name_one(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
+    """The nearest class of each image that has several or one, by every model that reads texts."""
+    classes = classes_among(plan.dataset)
+    asked = tuple(sample for sample in plan.part("test") if sample.labels)
+    for encoder in plan.encoders:
+        try:
+            vectors = class_vectors(encoder, classes, plan.templates)
+        except NotMeasurable as reason:
+            findings.empty_cells.append({"model": encoder.name, "measure": ANY_LABEL, "reason": str(reason)})
+            continue
+        for view in plan.views:
+            features = _features(encoder, asked, view, f"test images, {view.name}", progress)
+            decisions = nearest_decisions(encoder, asked, classes, encoder.project(features), vectors)
+            findings.predictions.append(_labelled(decisions, asked, encoder, view, ANY_LABEL))
 
 
 def _together(views: Sequence[View], cells: int) -> Iterator[Sequence[View]]:

@@ -15,6 +15,7 @@ import pandas as pd
 from visavis.errors import UsageError
 from visavis.study.bootstrap import LEVEL
 from visavis.study.captions import IMAGE_TO_TEXT
+from visavis.study.multi_label import ANY_LABEL
 from visavis.study.standing import Lead, Standing, read_standings
 from visavis.study.summary import NAMING
 from visavis.study.wording import listed, margin_in_words, p_in_words, percent, points, points_with_interval
@@ -26,7 +27,7 @@ PREFERENCE = (NAMING, "linear_probe", "embedding_probe", *TUNED, "knn", "zero_sh
 PARAGRAPH = "\n\n"
 MANY_VIEWS = 3  # changed ones, which have one sentence in place of one each
 WITH_EXAMPLES = ("linear_probe", "embedding_probe", *TUNED, "knn")
-WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier", IMAGE_TO_TEXT)
+WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier", IMAGE_TO_TEXT, ANY_LABEL)
 MEANS = {
     NAMING: "without examples",
     "linear_probe": "with a linear probe",
@@ -38,6 +39,7 @@ MEANS = {
     "zero_shot": "by zero-shot",
     "classifier": "with its own classifier",
     IMAGE_TO_TEXT: "at finding captions",
+    ANY_LABEL: "at naming one of several classes",
 }
 
 
@@ -287,6 +289,9 @@ def _without_text(standings: Mapping[str, Standing], models: Sequence[Mapping[st
     if labelled and IMAGE_TO_TEXT in standings:
         have, them = ("have", "them") if len(labelled) > 1 else ("has", "it")
         return [f"{listed(labelled)} {have} no text tower, so no text finds an image with {them}."]
+    if labelled and ANY_LABEL in standings:
+        have, them = ("have", "them") if len(labelled) > 1 else ("has", "it")
+        return [f"{listed(labelled)} {have} no text tower, so no class is known to {them} by its name."]
     heads = set(standings["classifier"].rows.index) if "classifier" in standings else set()
     naming = [name for name in labelled if name in heads]
     silent = [name for name in labelled if name not in heads]
@@ -309,6 +314,8 @@ def _does(standing: Standing, of_n: bool = False, say_means: bool = True) -> str
     row = standing.rows.iloc[0]
     if standing.measure == IMAGE_TO_TEXT:
         return f"finds a caption of {_share(row)} of {int(row['n']):,} images first"
+    if standing.measure == ANY_LABEL:
+        return f"names a class of {_share(row)} of {int(row['n']):,} images right"
     verb = "names" if standing.measure in WITHOUT_EXAMPLES else "gets"
     images = f" of {int(row['n']):,} images" if of_n else ""
     means = f" {means_of(standing.measure)}" if say_means else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from visavis.data.splits import has_several_labels
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.chapters.agreement import agreement
 from visavis.study.chapters.calibration import calibration
@@ -15,6 +16,7 @@ from visavis.study.chapters.few_shot import few_shot
 from visavis.study.chapters.invariance import invariance
 from visavis.study.chapters.levels import levels
 from visavis.study.chapters.maps import maps
+from visavis.study.chapters.multi_label import multi_label
 from visavis.study.chapters.out_of_distribution import out_of_distribution
 from visavis.study.chapters.prompts import prompts
 from visavis.study.chapters.quality import quality
@@ -30,7 +32,10 @@ from visavis.study.chapters.why import why
 if TYPE_CHECKING:
     import pandas as pd
 
+    from visavis.study.plan import Plan
+
 CHAPTERS: dict[str, WriteChapter] = {
+    "multi_label": multi_label,
     "retrieval": retrieval,
     "few_shot": few_shot,
     "prompts": prompts,
@@ -51,7 +56,10 @@ CHAPTERS: dict[str, WriteChapter] = {
     "recommend": recommend,  # the last: it reads the others
 }
 WITHOUT_LABELS = ("retrieval", "agreement", "ranking", "robustness", "why", "recommend")
+SEVERAL_LABELS = ("multi_label", *WITHOUT_LABELS)
 NEEDS_LABELS = "It compares with the images' classes, and there are captions alone."
+NEEDS_ONE = "It compares with the one class of each image, and these may have several."
+NEEDS_SEVERAL = "It is for images that may have several classes."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +93,13 @@ class Written:
 def write_chapters(material: Material) -> Written:
     """Every chapter that is wanted and can be written; those of `material.earlier` are there already.
 
-    Data without labels have the chapters `WITHOUT_LABELS`; others that were named are missing.
+    Data without labels have the chapters `WITHOUT_LABELS`, images with several classes `SEVERAL_LABELS`; others
+    that were named are missing.
     """
     chapters: dict[str, Chapter] = dict(material.earlier)
-    missing: dict[str, str] = {}
     plan = material.plan
-    written = CHAPTERS if plan.classes else WITHOUT_LABELS
-    missing |= {name: NEEDS_LABELS for name in CHAPTERS if name in plan.measures and name not in written}
+    written, reason = _written_for(plan)
+    missing = {name: reason for name in CHAPTERS if name in plan.measures and name not in written}
     wanted = [name for name in written if plan.wants(name) and name not in chapters]
     for number, name in enumerate(wanted, start=1):
         stage = f"chapter {number} of {len(wanted)}, {name.replace('_', ' ')}"
@@ -102,3 +110,10 @@ def write_chapters(material: Material) -> Written:
             missing[name] = str(reason)
         material.progress(stage, 1, 1)
     return Written(chapters=chapters, missing=missing)
+
+
+def _written_for(plan: Plan) -> tuple[tuple[str, ...], str]:
+    """The chapters that such data can have, and why not the others."""
+    if plan.classes:
+        return tuple(name for name in CHAPTERS if name != "multi_label"), NEEDS_SEVERAL
+    return (SEVERAL_LABELS, NEEDS_ONE) if has_several_labels(plan.dataset) else (WITHOUT_LABELS, NEEDS_LABELS)
