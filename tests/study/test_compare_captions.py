@@ -40,6 +40,7 @@ def test_all_images_are_asked_for_their_captions(study):
     assert set(rows["n"]) == {40}
     assert rows["value"].min() > 0.2  # chance is 1 in 40
     assert len(study.pairs) == 1
+    assert set(study.results.loc[study.results["measure"] == "image_to_text", "metric"]) == {"accuracy", "accuracy@5"}
 
 
 def test_recall_at_one_is_that_accuracy(study):

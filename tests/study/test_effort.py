@@ -9,10 +9,10 @@ from hypothesis import strategies as some
 from visavis.data.dataset import Dataset, Sample
 from visavis.data.views import parse_view
 from visavis.errors import UsageError
-from visavis.study.captions import IMAGE_TO_TEXT
 from visavis.study.chapters.write import CHAPTERS
 from visavis.study.effort import EFFORTS, effort_of, thin_out
 from visavis.study.measures import MEASURES
+from visavis.study.summary import IMAGE_TO_TEXT
 
 labels = some.lists(some.tuples(some.sampled_from("abcdef"), some.sampled_from(["train", "test"])), max_size=60)
 

@@ -20,8 +20,6 @@ from visavis.errors import TextsCut, UsageError
 from visavis.evaluate.retrieval import certainty, retrieve
 from visavis.evaluate.scores import NotMeasurable
 
-IMAGE_TO_TEXT = "image_to_text"  # the measure of data that have captions and no labels: recall@1 is its accuracy
-
 
 @dataclass(frozen=True, kw_only=True)
 class Captioned:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from visavis.errors import UsageError, did_you_mean
-from visavis.study.captions import IMAGE_TO_TEXT
 from visavis.study.chapters.quality import KINDS
 from visavis.study.chapters.write import CHAPTERS
 from visavis.study.measures import MEASURES
-from visavis.study.multi_label import ANY_LABEL
 from visavis.study.study import PROTOCOL
+from visavis.study.summary import ANY_LABEL, IMAGE_TO_TEXT
 
 
 def check_lists(

@@ -30,7 +30,7 @@ from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.progress import ShowProgress
 from visavis.study.bootstrap import DRAWS, LEVEL
-from visavis.study.captions import IMAGE_TO_TEXT, require_choice
+from visavis.study.captions import require_choice
 from visavis.study.chapters.chapter import Material
 from visavis.study.chapters.quality import checked_for
 from visavis.study.chapters.write import write_chapters
@@ -55,7 +55,7 @@ from visavis.study.protocol import (
 )
 from visavis.study.run import Findings, run_measures
 from visavis.study.study import Study
-from visavis.study.summary import summarize, with_naming
+from visavis.study.summary import IMAGE_TO_TEXT, summarize, with_naming
 from visavis.study.unfinished import Unfinished
 from visavis.study.verdict import write_verdict
 from visavis.zoo.preprocess import Crop

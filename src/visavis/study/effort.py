@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from visavis.data.dataset import Dataset, Sample
 from visavis.errors import UsageError, did_you_mean
-from visavis.study.captions import IMAGE_TO_TEXT
+from visavis.study.summary import IMAGE_TO_TEXT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,6 @@ from visavis.engine.encoder import Encoder
 from visavis.evaluate.scores import NotMeasurable, unit_rows
 from visavis.evaluate.zero_shot import zero_shot
 
-ANY_LABEL = "any_label"  # the measure of such data: the share of images whose nearest class is one of theirs
-
 
 def classes_among(dataset: Dataset) -> tuple[str, ...]:
     """All classes that the images have, sorted."""

@@ -18,11 +18,12 @@ from visavis.engine.embed import embed_features, pixels_of
 from visavis.engine.encoder import Encoder
 from visavis.evaluate.scores import NotMeasurable, predictions_from_scores
 from visavis.progress import ShowProgress
-from visavis.study.captions import IMAGE_TO_TEXT, caption_decisions, captioned, encode_captions
+from visavis.study.captions import caption_decisions, captioned, encode_captions
 from visavis.study.evidence import Evidence, Pictures
 from visavis.study.measures import MEASURES
-from visavis.study.multi_label import ANY_LABEL, class_vectors, classes_among, nearest_decisions
+from visavis.study.multi_label import class_vectors, classes_among, nearest_decisions
 from visavis.study.plan import Plan
+from visavis.study.summary import ANY_LABEL, IMAGE_TO_TEXT
 from visavis.study.unfinished import Unfinished
 
 CELLS = 2**27  # probabilities held at once (512 MiB)

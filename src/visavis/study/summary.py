@@ -12,6 +12,9 @@ RESULT_COLUMNS = (
     "model", "view", "measure", "metric", "value", "low", "high", "n", "draw_low", "draw_high", "tie_group"
 )  # fmt: skip
 NAMING = "naming"
+IMAGE_TO_TEXT = "image_to_text"  # the measure of images with captions and no labels: recall@1 is its accuracy
+ANY_LABEL = "any_label"  # that of images with several classes: the share whose nearest class is one of theirs
+UNCLASSED = (IMAGE_TO_TEXT, ANY_LABEL)  # an image is of no one class there, over which accuracies could be balanced
 
 
 def summarize(predictions: pd.DataFrame, *, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> pd.DataFrame:
@@ -43,6 +46,7 @@ def summarize(predictions: pd.DataFrame, *, draws: int = DRAWS, level: float = L
     estimates = estimate_accuracies(right, weights, answers.strata, resampling)
     table = _rows(answers, metrics).assign(value=estimates.value, low=estimates.low, high=estimates.high, n=estimates.n)
     table = _with_ranges(table, predictions, metrics).assign(tie_group=np.nan)
+    table = table[~(table["measure"].isin(UNCLASSED) & (table["metric"] == "balanced_accuracy"))]
     order = pd.factorize(pd.MultiIndex.from_frame(table[["view", "measure", "model"]]))[0]
     return table.iloc[np.argsort(order, kind="stable")][list(RESULT_COLUMNS)].reset_index(drop=True)
 

@@ -14,10 +14,8 @@ import pandas as pd
 
 from visavis.errors import UsageError
 from visavis.study.bootstrap import LEVEL
-from visavis.study.captions import IMAGE_TO_TEXT
-from visavis.study.multi_label import ANY_LABEL
 from visavis.study.standing import Lead, Standing, read_standings
-from visavis.study.summary import NAMING
+from visavis.study.summary import ANY_LABEL, IMAGE_TO_TEXT, NAMING
 from visavis.study.wording import listed, margin_in_words, p_in_words, percent, points, points_with_interval
 
 # Of measures that cover equally many models, the one to decide by: naming needs no example, a probe is the fairest test
