@@ -131,6 +131,7 @@ def nothing_found(path: Path, places: Sequence[str], what: str = "folder") -> st
     counts = Counter(PurePosixPath(place).suffix.lower() or "no suffix" for place in places)
     found = ", ".join(f"{count} with {printable(suffix)}" for suffix, count in counts.most_common(5))
     tables = [place for place in places if PurePosixPath(place).suffix.lower() in (".csv", ".tsv", ".parquet")]
-    give = f" To read the table, give its own path: {printable(str(path / tables[0]))!r}."
-    advice = give if tables and what == "folder" else ""
+    advice = ""
+    if tables and what == "folder":
+        advice = f" To read the table, give its own path: {printable(str(path / tables[0]))!r}."
     return f"The {what} {where!r} holds no image ({known}). Found {len(places)} other files: {found}.{advice}"
