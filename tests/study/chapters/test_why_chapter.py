@@ -52,7 +52,7 @@ def test_the_trait_that_decides_is_found(written):
     assert row["p_adjusted"] < 1e-6
     assert row["change"] == pytest.approx(-1.0)  # ahead by all in the darkest third, by none in the brightest
     assert row["low"] <= -1.0 <= row["high"] < -0.7
-    assert written.headline.startswith("A is ahead of B by 100.0 points")
+    assert written.headline.startswith("The lead of A over B is 100.0 points")
     assert "in the third with the lowest brightness" in written.says[0]
 
 

@@ -222,4 +222,4 @@ def _in_words(row: pd.Series, parts: pd.DataFrame) -> str:
     ]
     where = f"{row['trait']} and ".join(ends) + str(row["trait"])
     p_value = p_in_words(row["p_adjusted"])
-    return f"{row['model_a']} is ahead of {row['model_b']} by {where} (adjusted {p_value})"
+    return f"The lead of {row['model_a']} over {row['model_b']} is {where} (adjusted {p_value})"
