@@ -18,7 +18,7 @@ Right answers in % of 600, with 95% intervals; chance is 10 (`make digits`, a mi
 The verdict: these 600 images cannot separate the four with a linear probe. 71 of the test images have a near-duplicate,
 which changes nothing. `--measures zero_shot,linear_probe,fine_tuning,wise_ft,lora`, minutes longer, gives RN-mini.emoji
 99.0 [98.2, 99.7] after fine-tuning, 96.5 [95.0, 97.8] with LoRA and 92.8 [90.8, 94.7] half way back to zero-shot
-(WiSE-FT); resnet-mini.emoji 96.2 [94.6, 97.5] after fine-tuning and 96.3 [94.8, 97.7] with LoRA.
+(WiSE-FT); resnet-mini.emoji 96.2 [94.7, 97.5] after fine-tuning and 96.3 [94.8, 97.7] with LoRA.
 """
 
 import struct
