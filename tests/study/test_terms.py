@@ -11,6 +11,7 @@ from PIL import Image
 from visavis import compare, load
 from visavis.data.read import read_dataset
 from visavis.errors import UsageError
+from visavis.study.chapters import sensitivity
 from visavis.zoo.preprocess import Preprocess
 
 MODELS = ["RN-mini.emoji", "ViT-mini-8.emoji"]
@@ -99,6 +100,18 @@ def test_sizes_that_cannot_be(table):
         compare(MODELS, table, crop="left")
 
 
-def test_one_model_has_no_rival(table):
-    study = compare(MODELS[:1], table, measures=["zero_shot", "sensitivity"])
-    assert "There is one model" in study.protocol["chapters"]["sensitivity"]["missing"]
+@pytest.mark.parametrize("models", [MODELS[:1], [MODELS[0], "resnet-mini.emoji"]])
+def test_one_model_has_no_rival(table, models):
+    """Also where another stands beside it that the leading measure cannot ask."""
+    study = compare(models, table, measures=["zero_shot", "sensitivity"])
+    assert "The leading measure has one model" in study.protocol["chapters"]["sensitivity"]["missing"]
+
+
+def test_what_the_models_cannot_do_is_said(study, table, monkeypatch):
+    """A network whose patches do not tile the other one's size."""
+    monkeypatch.setattr(sensitivity, "_on_terms", lambda *given, **terms: load(MODELS[0], image_size=50))
+    changed = compare(MODELS, table, measures=["zero_shot", "sensitivity"])
+    lost = set(study.chapters["sensitivity"]["choice"]) - set(changed.chapters["sensitivity"]["choice"])
+    assert lost == {"crop: squash"}
+    headline = changed.protocol["chapters"]["sensitivity"]["headline"]
+    assert "(not to be had with these models: crop: squash)" in headline

@@ -5,7 +5,7 @@ Every change encodes or names anew, so this chapter is taken only where it is na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -37,14 +37,15 @@ def sensitivity(material: Material) -> Chapter:
             to be better than).
     """
     view, measure = headline(material.results)
-    if len(material.plan.encoders) < 2:
-        raise NotMeasurable("There is one model, so no choice can change which is the best.")
-    rows = [_row(AS_IT_IS, measure, material.results, material.pairs, view)]
+    if material.pairs[(material.pairs["view"] == view) & (material.pairs["measure"] == measure)].empty:
+        raise NotMeasurable("The leading measure has one model, so no choice can change which is the best.")
+    rows, not_taken = [_row(AS_IT_IS, measure, material.results, material.pairs, view)], []
     for choice, plan in _choices(material.plan, measure):
         try:
             results, pairs = _again(material, plan(), measure)
-        except (NotMeasurable, UsageError):
-            continue  # a network that cannot be asked so, such as patches that do not tile the size
+        except (NotMeasurable, UsageError):  # a network that cannot be asked so: patches that do not tile the size
+            not_taken.append(choice)
+            continue
         rows.append(_row(choice, measure, results, pairs, view))
     for other in _other_measures(material, view, measure):
         rows.append(_row(f"measure: {other.replace('_', ' ')}", other, material.results, material.pairs, view))
@@ -53,7 +54,7 @@ def sensitivity(material: Material) -> Chapter:
     table = pd.DataFrame(rows)
     not_worse = table.pop("not_worse")
     table["same_best"] = [int(table["best"].iloc[0] in names) for names in not_worse]
-    found = _headline(table)
+    found = _headline(table, not_taken)
     return Chapter(tables={"sensitivity": table}, headline=found, says=(f"{found}.",))
 
 
@@ -116,11 +117,12 @@ def _row(choice: str, measure: str, results: pd.DataFrame, pairs: pd.DataFrame, 
     }  # fmt: skip
 
 
-def _headline(table: pd.DataFrame) -> str:
-    """In how many of the changed choices the best stays among the best."""
+def _headline(table: pd.DataFrame, not_taken: Sequence[str]) -> str:
+    """In how many of the changed choices the best stays among the best, and which could not be taken."""
     own, changed = table.iloc[0], table.iloc[1:]
     kept = int(changed["same_best"].sum())
     words = f"{own['best']} stays among the best under {kept} of {len(changed)} other choices"
+    words += f" (not to be had with these models: {', '.join(not_taken)})" if not_taken else ""
     lost = changed[changed["same_best"] == 0]
     if lost.empty:
         return words
