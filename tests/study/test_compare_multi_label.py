@@ -7,6 +7,7 @@ import io
 from itertools import combinations, product
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.metrics import average_precision_score
@@ -15,6 +16,7 @@ import visavis
 from visavis import compare
 from visavis.data.read import read_dataset
 from visavis.errors import UsageError
+from visavis.study.chapters.multi_label import _headline
 from visavis.study.study import load_study
 
 MODELS = ["RN-mini.emoji", "resnet-mini.emoji", "ViT-mini-8.emoji"]
@@ -73,6 +75,20 @@ def test_the_pair_is_the_difference(study):
     (pair,) = study.chapters["multi_label_pairs"].itertuples(index=False)
     assert pair.difference == pytest.approx(values[pair.model_a] - values[pair.model_b])
     assert pair.low <= pair.difference <= pair.high
+    assert pair.difference > 0  # the better model stands first
+
+
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [(-0.01, ", not shown to differ from that with B"), (0.01, ", 4.0 points [1.0, 9.0] more than with B")],
+)
+def test_a_lead_is_told_where_the_interval_leaves_out_none(low, said):
+    table = pd.DataFrame(
+        [("A", 0.6, 0.5, 0.7, 4), ("B", 0.56, 0.5, 0.6, 4)], columns=["model", "value", "low", "high", "classes"]
+    )
+    pairs = pd.DataFrame([("A", "B", 0.04, low, 0.09)], columns=["model_a", "model_b", "difference", "low", "high"])
+    assert _headline(table, pairs).endswith(said)
+    assert _headline(table, pairs[:0]) == "With A the mAP over 4 classes is 60.0% [50.0, 70.0]"
 
 
 def test_images_with_classes_are_asked_for_one(study):

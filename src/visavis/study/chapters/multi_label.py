@@ -30,9 +30,9 @@ def multi_label(material: Material) -> Chapter:
     Resamples are of images, or of groups, and all models share them.
 
     Returns:
-        multi_label: model, metric (map), value, low, high, n, classes (in the mean).
+        multi_label: model, metric (map), value, low, high, n, classes (in the mean); the best first.
         multi_label_classes: model, class, value (average precision), images (that have it).
-        multi_label_pairs: model_a, model_b, difference (of their mAP), low, high, n.
+        multi_label_pairs: model_a (the better), model_b, difference (of their mAP), low, high, n.
     """
     test = material.plan.part("test")
     classes = classes_among(material.plan.dataset)
@@ -57,6 +57,7 @@ def multi_label(material: Material) -> Chapter:
     if not found:
         raise NotMeasurable("None of the models reads texts, so that classes are no more than names to them.")
     means = {model: np.nanmean(precisions[:, often], axis=1) for model, precisions in found.items()}  # [1 + draws]
+    means = dict(sorted(means.items(), key=lambda item: -item[1][0]))  # the best first
     rows = [(model, "map", *_interval(mean, resampling), len(test), int(often.sum())) for model, mean in means.items()]
     table = pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n", "classes"])
     each = [
@@ -96,15 +97,14 @@ def _interval(values: np.ndarray, resampling: Resampling) -> tuple[float, float,
 
 
 def _headline(table: pd.DataFrame, pairs: pd.DataFrame) -> str:
-    """The best by mAP, and by how much it leads the next."""
-    ranked = table.sort_values("value", ascending=False, kind="stable")
-    best = ranked.iloc[0]
+    """The best by mAP, and whether its interval tells it from the next."""
+    best = table.iloc[0]
     share = percent(best["value"], best["low"], best["high"])
-    said = f"Over {int(best['classes'])} classes the mAP is greatest with {best['model']}: {share}"
-    if len(ranked) == 1:
-        return f"Over {int(best['classes'])} classes the mAP of {best['model']} is {share}"
-    second = ranked.iloc[1]["model"]
-    own = pairs[pairs["model_a"].isin([best["model"], second]) & pairs["model_b"].isin([best["model"], second])].iloc[0]
-    sign = 1 if own["model_a"] == best["model"] else -1
-    low, high = sorted((sign * own["low"], sign * own["high"]))
-    return f"{said}, {points_with_interval(sign * own['difference'], low, high)} more than with {second}"
+    said = f"With {best['model']} the mAP over {int(best['classes'])} classes is {share}"
+    if pairs.empty:
+        return said
+    lead = pairs.iloc[0]  # of the best over the next
+    if lead["low"] <= 0:
+        return f"{said}, not shown to differ from that with {lead['model_b']}"
+    more = points_with_interval(lead["difference"], lead["low"], lead["high"])
+    return f"{said}, {more} more than with {lead['model_b']}"
