@@ -34,7 +34,7 @@ def test_decisions_name_the_text_that_was_found():
     known = captioned(SAMPLES[:2])
     texts = np.eye(3, dtype=np.float32)[:2]  # a red car, a car
     images = np.array([[0.1, 1, 0], [1, 0.2, 0]], np.float32)
-    found = caption_decisions(make_encoder("clip-vit"), known, images, texts)
+    found = caption_decisions(known, make_encoder("clip-vit"), images, texts)
     assert found["predicted"].tolist() == ["a red car", "a red car"]  # any caption of the image is its first one
     assert found["label"].tolist() == ["a red car", "a car"]
     assert found["rank"].tolist() == [1, 2]

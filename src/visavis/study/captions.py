@@ -81,12 +81,12 @@ def encode_captions(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
         return encoder.encode_texts(texts)
 
 
-def caption_decisions(encoder: Encoder, known: Captioned, images: np.ndarray, texts: np.ndarray) -> pd.DataFrame:
+def caption_decisions(known: Captioned, encoder: Encoder, images: np.ndarray, texts: np.ndarray) -> pd.DataFrame:
     """Which caption each image finds first among all of them, as decisions.
 
     Args:
-        encoder: Whose vectors they are.
         known: The images and texts.
+        encoder: Whose vectors they are.
         images: float32 [images, embed_dim].
         texts: float32 [texts, embed_dim].
 

@@ -44,14 +44,14 @@ def has_class(samples: Sequence[Sample], classes: Sequence[str]) -> np.ndarray:
 
 
 def nearest_decisions(
-    encoder: Encoder, samples: Sequence[Sample], classes: Sequence[str], images: np.ndarray, vectors: np.ndarray
+    samples: Sequence[Sample], classes: Sequence[str], encoder: Encoder, images: np.ndarray, vectors: np.ndarray
 ) -> pd.DataFrame:
     """The nearest class of each image that has one, as decisions.
 
     Args:
-        encoder: Whose vectors they are.
         samples: Images with one class at least.
         classes: Names.
+        encoder: Whose vectors they are.
         images: float32 [images, embed_dim].
         vectors: float32 [classes, embed_dim].
 

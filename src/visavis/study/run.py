@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -49,6 +49,7 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     wanted = [measure for measure in MEASURES if plan.wants(measure)]
     for encoder in plan.encoders:
         train_features = _features(encoder, train, parse_view("clean"), "training images", progress)
+        kept: dict[str, Any] = {}
         for views in _together(plan.views, len(test) * len(plan.classes)):
             features = [_features(encoder, test, view, f"test images, {view.name}", progress) for view in views]
             evidence = Evidence(
@@ -60,6 +61,7 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
                 train_labels=tuple(str(sample.label) for sample in train),
                 test_features=np.concatenate(features),
                 seed=plan.seed,
+                kept=kept,
                 pictures=Pictures(
                     train=partial(pixels_of, encoder, train, (parse_view("clean"),)),
                     test=partial(pixels_of, encoder, test, views),
@@ -81,42 +83,26 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
 
 
 def _ask_texts(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
-    """What can be decided where images have no single class: one of their classes, or their caption."""
-    if not has_several_labels(plan.dataset):
-        if plan.wants(IMAGE_TO_TEXT):
-            _find_captions(plan, findings, progress)
-    elif plan.wants(ANY_LABEL):
-        _name_one(plan, findings, progress)
-
-
-def _find_captions(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
-    """Which caption each image finds, by every model that reads texts."""
-    known = captioned(plan.part("test"))
-    for encoder in plan.encoders:
+    """What can be decided where images have no single class, by models that read texts: a class, or the caption."""
+    decide: Callable[[Encoder, np.ndarray, np.ndarray], pd.DataFrame]  # of images and texts
+    if has_several_labels(plan.dataset):
+        measure, classes = ANY_LABEL, classes_among(plan.dataset)
+        asked = tuple(sample for sample in plan.part("test") if sample.labels)
+        read = partial(class_vectors, classes=classes, templates=plan.templates)
+        decide = partial(nearest_decisions, asked, classes)
+    else:
+        measure, known = IMAGE_TO_TEXT, captioned(plan.part("test"))
+        asked, decide = known.samples, partial(caption_decisions, known)
+        read = partial(encode_captions, texts=known.texts)
+    for encoder in plan.encoders if plan.wants(measure) else ():
         try:
-            texts = encode_captions(encoder, known.texts)
+            texts = read(encoder)
             for view in plan.views:
-                features = _features(encoder, known.samples, view, f"test images, {view.name}", progress)
-                decisions = caption_decisions(encoder, known, encoder.project(features), texts)
-                findings.predictions.append(_labelled(decisions, known.samples, encoder, view, IMAGE_TO_TEXT))
+                features = _features(encoder, asked, view, f"test images, {view.name}", progress)
+                decisions = decide(encoder, encoder.project(features), texts)
+                findings.predictions.append(_labelled(decisions, asked, encoder, view, measure))
         except NotMeasurable as reason:
-            findings.empty_cells.append({"model": encoder.name, "measure": IMAGE_TO_TEXT, "reason": str(reason)})
-
-
-def _name_one(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
-    """The nearest class of each image that has several or one, by every model that reads texts."""
-    classes = classes_among(plan.dataset)
-    asked = tuple(sample for sample in plan.part("test") if sample.labels)
-    for encoder in plan.encoders:
-        try:
-            vectors = class_vectors(encoder, classes, plan.templates)
-        except NotMeasurable as reason:
-            findings.empty_cells.append({"model": encoder.name, "measure": ANY_LABEL, "reason": str(reason)})
-            continue
-        for view in plan.views:
-            features = _features(encoder, asked, view, f"test images, {view.name}", progress)
-            decisions = nearest_decisions(encoder, asked, classes, encoder.project(features), vectors)
-            findings.predictions.append(_labelled(decisions, asked, encoder, view, ANY_LABEL))
+            findings.empty_cells.append({"model": encoder.name, "measure": measure, "reason": str(reason)})
 
 
 def _together(views: Sequence[View], cells: int) -> Iterator[Sequence[View]]:
