@@ -10,7 +10,7 @@ AMD EPYC, torch 2.13.0, 2026-11-26):
     direction       model             Recall@1            Recall@5            Recall@10           mAP
     text to image   RN-mini.emoji     51.7 [47.9, 55.3]   70.8 [67.3, 74.3]   76.6 [73.5, 79.8]   60.7 [57.5, 63.9]
                     ViT-mini-8.emoji  43.6 [40.0, 47.3]   67.2 [63.6, 70.6]   74.3 [71.0, 77.5]   54.4 [51.2, 57.5]
-    image to text   RN-mini.emoji     49.1 [45.3, 53.0]   59.9 [56.2, 63.6]   67.6 [64.2, 70.9]   55.3 [52.0, 58.6]
+    image to text   RN-mini.emoji     49.1 [45.3, 52.9]   59.9 [56.2, 63.6]   67.6 [64.2, 70.9]   55.3 [52.0, 58.6]
                     ViT-mini-8.emoji  39.4 [35.8, 43.1]   52.7 [49.0, 56.3]   61.4 [57.7, 65.0]   47.0 [43.9, 50.2]
 
 The verdict: with RN-mini.emoji 8.1 points [4.3, 11.6] more texts find their image first (adjusted p < 0.001).

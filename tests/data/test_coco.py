@@ -84,7 +84,7 @@ def test_images_named_outside_are_skipped(tmp_path):
         ("[", "are no JSON: "),
         ("[" * 100_000, "are no JSON: "),
         ([], "are a list, not an object with images. COCO's form is"),
-        ({"a": 1}, "images is missing; there are 'a'. COCO's form is"),
+        ({"a": 1}, "images is missing; it holds 'a'. COCO's form is"),
         ({"images": 3}, "images is a int, not a list"),
         ({"images": [], "annotations": []}, "list no images"),
         ({"images": [3], "annotations": []}, "images[0] is a int."),

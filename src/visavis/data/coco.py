@@ -101,7 +101,7 @@ def _rows(path: Path, said: Mapping[str, Any], name: str, optional: bool = False
     if not isinstance(found, list):
         what = f"is a {type(found).__name__}, not a list" if name in said else "is missing"
         keys = ", ".join(repr(key[:40]) for key in list(said)[:10]) or "nothing"
-        raise UsageError(f"In the annotations {shown(path)} {name} {what}; there are {keys}. {_FORM}")
+        raise UsageError(f"In the annotations {shown(path)} {name} {what}; it holds {keys}. {_FORM}")
     for number, row in enumerate(found):
         if not isinstance(row, dict):
             raise UsageError(f"In the annotations {shown(path)} {name}[{number}] is a {type(row).__name__}. {_FORM}")
