@@ -85,11 +85,11 @@ def quantize(source: Path, path: Path, runtime: Runtime, calibration: Sequence[T
 def _kept_float(file: Path) -> list[str]:
     """Names of nodes that do not become int8: products without weights, which attention takes, and what reads pixels.
 
-    A first convolution is a few hundredths of the arithmetic and much of the error: in ONNX Runtime RN-mini's mean cosine
-    is 0.9993 with it in float32 and 0.9980 without, and 96.6 in place of 95.0% of its answers stay (benchmarks/int8.py;
-    resnet-mini's cosine gains less, and of its answers 97.8% stay with it and 98.2% without). OpenVINO 2026.4
-    computes something else altogether where an input is negative as well as positive, as pixels alone are, and padded:
-    cosines of 0.4 on a small ResNet.
+    A first convolution is a few hundredths of the arithmetic and much of the error. With it in float32, RN-mini's mean
+    cosine in ONNX Runtime is 0.9993 and 96.6% of its answers stay; without, 0.9980 and 95.0% (benchmarks/int8.py;
+    resnet-mini's cosine gains less, and 97.8 and 98.2% of its answers stay). OpenVINO 2026.4 computes something else
+    altogether where an input is negative as well as positive, as pixels alone are, and padded: cosines of 0.4 on a
+    small ResNet.
     """
     import onnx
 
