@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nursery import Nursery
+
 COMMAND = Path(sys.executable).parent / "visavis"
 CLASSES = (  # names that attack tables, pages and shells; a folder's name cannot hold a slash
     "plain",
@@ -100,14 +102,21 @@ def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def visavis(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Called]:
-    """Runs the installed command as a process of its own, in an empty folder."""
+def visavis(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Called]]:
+    """Runs the command as a process of its own, in an empty folder: the installed one where its surroundings are
+    changed, else a child of the nursery.
+    """
+    usual = {**os.environ, "VISAVIS_CACHE": str(cache), "COLUMNS": "200"}
+    nursery = Nursery(usual)
 
     def run(*arguments: object, environment: dict[str, str] | None = None, before: Callable | None = None) -> Called:
+        words, folder = [str(argument) for argument in arguments], tmp_path_factory.mktemp("cwd")
+        if environment is None and before is None:
+            return Called(*nursery.run(words, folder))
         done = subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            env={**os.environ, "VISAVIS_CACHE": str(cache), "COLUMNS": "200", **(environment or {})},
-            cwd=tmp_path_factory.mktemp("cwd"),
+            [COMMAND, *words],
+            env={**usual, **(environment or {})},
+            cwd=folder,
             capture_output=True,
             encoding="utf-8",
             timeout=240,
@@ -116,7 +125,8 @@ def visavis(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
         )
         return Called(done.returncode, done.stdout, done.stderr)
 
-    return run
+    yield run
+    nursery.close()
 
 
 @pytest.fixture(scope="session")

@@ -210,14 +210,14 @@ def test_data_that_cannot_be_compared_on(call, models, draw, tmp_path):
     draw(tmp_path / "one class" / "only <b>", (90, 90, 90), 4)
     draw(tmp_path / "one each" / "a", (90, 90, 90), 1)
     draw(tmp_path / "one each" / "b", (10, 200, 90), 1)
-    draw(tmp_path / "flat", (90, 90, 90), 3)
+    draw(tmp_path / "flat", (90, 90, 90), 2)
     for name, said in {
         "emptyy": "Did you mean empty?",
         "empty": "holds no files",
         "words": "holds no image",
         "one class": "of one class, 'only <b>'",
         "one each": "leaves 0 of its 2 images (2 classes) for testing",
-        "flat": "None of the 3 images of 'flat' has a label",
+        "flat": "None of the 2 images of 'flat' has a label",
         "flat/0.png": "is a single image",
     }.items():
         code, message = call("compare", models.resnet, "--data", tmp_path / name, "--out", tmp_path / "out")

@@ -35,7 +35,7 @@ def test_public_names():
         ("inspect", "model, image_size=None"),
         (
             "compare",
-            "models, data, out=None, *, views=(), templates=None, measures=(), others=None, exclude=(), "
+            "models, data, out=None, *, views=(), templates=None, classes=(), measures=(), others=None, exclude=(), "
             "test_fraction=0.5, resolution=None, crop='own', margin=0.02, seed=0, effort='usual', progress=…, tell=…",
         ),
         ("Encoder.encode_images", "self, images, batch_size=32, normalize=False"),
@@ -115,6 +115,8 @@ def test_commands_and_options():
         "explain": ["--check", "--class", "--method", "--out", "--text"],
         "bench": ["--against", "--batch-size", "--out", "--rounds", "--work"],
         "compare": [
+            "--classes",
+            "--classes-file",
             "--crop",
             "--data",
             "--exclude",

@@ -73,13 +73,6 @@ def test_it_is_saved_and_drawn(study, table):
     assert again.report(page.parent / "again.html").read_text(encoding="utf-8") == text
 
 
-def test_neither_labels_nor_captions(tmp_path, table):
-    image = next(table.parent.glob("*.webp"))
-    (tmp_path / "bare.csv").write_text(f"path,label\n{image},\n{image},\n")
-    with pytest.raises(UsageError, match=r"has a label, and accuracy needs them.*with a column caption"):
-        compare(MODELS, tmp_path / "bare.csv")
-
-
 def test_what_needs_labels_says_so(table):
     for option in ("exclude", "others"):
         given = ["duplicates"] if option == "exclude" else table

@@ -57,7 +57,7 @@ def read_labels(text: str | None, file: Path | None) -> list[str] | None:
             raise UsageError(f"Cannot read labels from {str(file)!r}: {error}. One label a line, in UTF-8.") from error
     labels = [label.strip() for label in labels if label.strip()]
     if not labels:
-        raise UsageError("No label was given. Write --labels cat,dog or name a file with one label a line.")
+        raise UsageError("No label was given. Write them as in cat,dog or name a file with one label a line.")
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice:
         raise UsageError(f"The label {twice!r} stands twice among the labels. Give each once.")

@@ -23,6 +23,8 @@ def compare(  # noqa: PLR0913  # each is an option
     test_fraction: float = 0.5,
     template: list[str] | None = None,
     view: list[str] | None = None,
+    classes: str | None = None,
+    classes_file: Path | None = None,
     measures: str = "",
     others: str | None = None,
     exclude: str = "",
@@ -43,10 +45,10 @@ def compare(  # noqa: PLR0913  # each is an option
     models
         Names from `visavis list`, or files that `visavis train` wrote.
     data
-        A folder with one folder a class, a CSV or Parquet table with the columns path and label (caption, part and
-        group are optional), WebDataset tars (shard-{000..127}.tar), a .zip of a folder, COCO's .json, a folder of
-        Hugging Face's save_to_disk, hf:NAME, IDX files as MNIST's, a NumPy .npz with images and labels, or an embedded
-        data set: emoji, emoji-outline, emoji-all, emoji-all-outline, emoji-new.
+        A folder with one folder a class, or of images alone, a CSV or Parquet table with the columns path and label
+        (caption, part and group are optional), WebDataset tars (shard-{000..127}.tar), a .zip of a folder, COCO's
+        .json, a folder of Hugging Face's save_to_disk, hf:NAME, IDX files as MNIST's, a NumPy .npz with images and
+        labels, or an embedded data set: emoji, emoji-outline, emoji-all, emoji-all-outline, emoji-new.
     out
         Folder for report.html, results.csv, pairs.csv, effects.csv, predictions.parquet and study.json.
     test_fraction
@@ -58,13 +60,18 @@ def compare(  # noqa: PLR0913  # each is an option
         How the images are shown, such as clean, fog:3 (ImageNet-C's), patch_shuffle:4, low_pass:8, rotate:15; see
         docs/views.md. Names of several: corruptions, corruptions:3, noise, blur, weather, digital, levels, invariance.
         Every view is encoded anew. May be given several times.
+    classes
+        For images without labels: names to choose from, with commas between; shows on which images models differ.
+    classes_file
+        The same from a text file with one name a line.
     measures
         What to take in place of all, with commas between: classifier, zero_shot, knn, linear_probe, retrieval,
         few_shot, prompts, agreement, ranking, ensemble, calibration, selective, out_of_distribution, quality,
         robustness, levels, invariance, shift, maps, why, recommend. Taken only where named: embedding_probe, a probe
         behind a CLIP's projection; fine_tuning, lora and wise_ft, which train the networks and take their time;
         sensitivity, whether the verdict survives other sizes, crops and prompts. Images with captions alone have
-        image_to_text and chapters, those with several classes any_label and multi_label (mAP).
+        image_to_text and chapters, those with several classes any_label and multi_label (mAP), those of which nothing
+        is known found_again, neighbours and given_classes.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude
@@ -87,6 +94,7 @@ def compare(  # noqa: PLR0913  # each is an option
     resume
         Go on with the study that was begun in --out, with its models, data and options. (The same command goes on too.)
     """
+    from visavis.bulk.classify import read_labels
     from visavis.study.unfinished import begun_with
 
     if resume and not models and data is None:
@@ -97,7 +105,8 @@ def compare(  # noqa: PLR0913  # each is an option
         raise UsageError("--quick and --thorough exclude each other. Give one of them, or none.")
     else:
         arguments = {
-            "models": models, "data": data, "views": view or (), "templates": template, "measures": by_comma(measures),
+            "models": models, "data": data, "views": view or (), "templates": template,
+            "classes": read_labels(classes, classes_file) or (), "measures": by_comma(measures),
             "others": others, "exclude": by_comma(exclude), "test_fraction": test_fraction, "resolution": resolution,
             "crop": crop, "margin": margin, "seed": seed,
             "effort": "quick" if quick else "thorough" if thorough else "usual",

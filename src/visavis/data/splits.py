@@ -95,6 +95,16 @@ def only_several_labelled(dataset: Dataset) -> Dataset:
     return _to_test(dataset, known, "without labels")
 
 
+def is_unlabelled(dataset: Dataset) -> bool:
+    """Whether nothing is known of the images: no label, no labels, no caption."""
+    return not any(sample.label is not None or sample.labels or sample.captions for sample in dataset.samples)
+
+
+def only_test(dataset: Dataset) -> Dataset:
+    """Images of which nothing is known; to test on as `only_captioned`."""
+    return _to_test(dataset, dataset.samples, "")
+
+
 def _to_test(dataset: Dataset, used: Sequence[Sample], reason: str) -> Dataset:
     kept = {sample.id for sample in used}
     skipped = tuple(Skipped(name=sample.name, reason=reason) for sample in dataset.samples if sample.id not in kept)
@@ -120,8 +130,9 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
     sizes = f"{_images(count['train'])} for training, {_images(count['test'])} for testing"
     if not after.classes:
         chosen = ", as the data itself says" if names_its_parts(before) else ""
-        what = "any number of classes" if has_several_labels(after) else "captions"
-        return f"Nothing is learnt from images: {_images(count['test'])} with {what} for testing{chosen}."
+        what = "with any number of classes" if has_several_labels(after) else "with captions"
+        what = "without labels" if is_unlabelled(after) else what
+        return f"Nothing is learnt from images: {_images(count['test'])} {what} for testing{chosen}."
     if names_its_parts(before):
         words = [f"As the data itself says: {sizes}."]
     else:

@@ -74,11 +74,15 @@ def likeness(moments: np.ndarray) -> np.ndarray:
 
     Args:
         moments: Means of `pair_moments` over images, [..., MOMENTS].
+
+    Returns:
+        [...]; NaN where one of the maps has no spread, as in a resample that drew one image again and again.
     """
     means_a, means_b = moments[..., 0:2], moments[..., 2:4]
     crossed = moments[..., 4:8].reshape(*moments.shape[:-1], 2, 2) - means_a[..., :, None] * means_b[..., None, :]
     spreads = moments[..., 8:10] - np.stack([(means_a**2).sum(axis=-1), (means_b**2).sum(axis=-1)], axis=-1)
-    return np.linalg.svd(crossed, compute_uv=False).sum(axis=-1) ** 2 / spreads.prod(axis=-1)
+    explained, spread = np.linalg.svd(crossed, compute_uv=False).sum(axis=-1) ** 2, spreads.prod(axis=-1)
+    return np.divide(explained, spread, out=np.full_like(spread, np.nan), where=spread > SAME**4)
 
 
 def spread_out(places: np.ndarray, count: int) -> list[int]:

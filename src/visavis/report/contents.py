@@ -22,6 +22,7 @@ GROUPS = {
     "Which is right": (
         "accuracy",
         "pictures",
+        "given_classes",
         "multi_label",
         "retrieval",
         "ranking",
@@ -31,7 +32,7 @@ GROUPS = {
     ),
     "How sure it is": ("sensitivity", "calibration", "selective", "out_of_distribution"),
     "When images change": ("robustness", "levels", "invariance", "shift"),
-    "How they differ": ("agreement", "why", "maps"),
+    "How they differ": ("neighbours", "agreement", "why", "maps"),
     "The record": ("quality", "results", "cost", "classes", "skipped", "protocol", "methods"),
 }
 OTHERS = "How they differ"  # the group of chapters that no group names

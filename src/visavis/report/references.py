@@ -24,6 +24,8 @@ CITED = {
     "retrieval": ("manning2008", "woodruff1952"),
     "any_label": ("radford2021",),
     "multi_label": ("manning2008",),
+    "given_classes": ("radford2021",),
+    "neighbours": ("lloyd1982", "vinh2010", "klabunde2025"),
     "prompts": ("radford2021",),
     "knn": ("wu2018",),
     "ResNet": ("he2016",),

@@ -27,6 +27,7 @@ MEASURES = {
     "classifier": "Own classifier",
     "image_to_text": "Finding the caption",
     "any_label": "One of its classes",
+    "found_again": "Found again after a change",
 }
 HOW = {
     "naming": "each model names the images its own way and sees none of yours first: with the classifier it was "
@@ -44,6 +45,9 @@ HOW = {
     "Recall@1, and those among the first five Recall@5",
     "any_label": "each image is asked for the one class whose name, written into prompts, has the nearest text vector; "
     "right is any class that it has",
+    "found_again": "each image, changed as the view says, is looked for among all images as they are, by cosine of the "
+    "model’s vectors; in the view mixed each image is changed in one of the ways, drawn by chance. That needs no label "
+    "and is no accuracy on anyone’s classes",
     "classifier": "the output layer that a supervised model was trained with, over the data's classes alone",
 }
 METRICS = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "accuracy@5": "Among first five"}

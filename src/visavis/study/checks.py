@@ -12,21 +12,28 @@ from visavis.study.chapters.quality import KINDS
 from visavis.study.chapters.write import CHAPTERS
 from visavis.study.measures import MEASURES
 from visavis.study.study import PROTOCOL
-from visavis.study.summary import ANY_LABEL, IMAGE_TO_TEXT
+from visavis.study.summary import UNCLASSED
 
 
 def check_lists(
-    models: Sequence[str], views: Sequence[str], templates: Sequence[str] | None, measures: Sequence[str]
+    models: Sequence[str],
+    views: Sequence[str],
+    templates: Sequence[str] | None,
+    classes: Sequence[str],
+    measures: Sequence[str],
 ) -> None:
     """Raises UsageError where a list is none, is empty, or names what is not there."""
-    for what, given in (("models", models), ("views", views), ("templates", templates), ("measures", measures)):
+    lists = {"models": models, "views": views, "templates": templates, "classes": classes, "measures": measures}
+    for what, given in lists.items():
         if isinstance(given, str):
             raise UsageError(f"{what} must be a list: [{given!r}].")
     if not models:
         raise UsageError("No model was named. Give one or more, for instance resnet-mini.emoji and RN-mini.emoji.")
-    for what, names in (("model", models), ("view", views)):
+    for what, names in (("model", models), ("view", views), ("class", classes)):
         if len(set(names)) < len(names):
             raise UsageError(f"A {what} is named twice in {', '.join(names)}. Name each once.")
+    if len(classes) == 1:
+        raise UsageError(f"One class, {classes[0]!r}, is no choice: any answer is the same. Give two or more.")
     _check_measures(measures)
 
 
@@ -41,13 +48,13 @@ def check_kinds(exclude: Sequence[str]) -> None:
 
 
 def _check_measures(measures: Sequence[str]) -> None:
-    known = [*MEASURES, IMAGE_TO_TEXT, ANY_LABEL, *CHAPTERS]
+    known = [*MEASURES, *UNCLASSED, *CHAPTERS]
     for measure in measures:
         if measure not in known:
             near = did_you_mean(measure, known)
             raise UsageError(f"There is no measure {measure!r}. {near or 'There are ' + ', '.join(known) + '.'}")
-    if measures and not set(measures) & {*MEASURES, IMAGE_TO_TEXT, ANY_LABEL}:
-        basic = ", ".join((*MEASURES, IMAGE_TO_TEXT, ANY_LABEL))
+    if measures and not set(measures) & {*MEASURES, *UNCLASSED}:
+        basic = ", ".join((*MEASURES, *UNCLASSED))
         raise UsageError(f"Name at least one of {basic} among the measures: the others build on them.")
 
 

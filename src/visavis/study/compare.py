@@ -17,9 +17,11 @@ from visavis.data.read import has_captions_alone, read_dataset, require_classes,
 from visavis.data.splits import (
     describe_split,
     has_several_labels,
+    is_unlabelled,
     only_captioned,
     only_labelled,
     only_several_labelled,
+    only_test,
     split,
 )
 from visavis.data.views import View, parse_view
@@ -39,6 +41,7 @@ from visavis.study.cost import measure_costs
 from visavis.study.effects import factorial_effects
 from visavis.study.effort import effort_of, thin_out
 from visavis.study.estimate import estimate
+from visavis.study.found_again import CHANGES, require_others
 from visavis.study.gallery import gallery
 from visavis.study.leave_out import leave_out
 from visavis.study.measures import MEASURES
@@ -55,7 +58,7 @@ from visavis.study.protocol import (
 )
 from visavis.study.run import Findings, run_measures
 from visavis.study.study import Study
-from visavis.study.summary import IMAGE_TO_TEXT, summarize, with_naming
+from visavis.study.summary import ANY_LABEL, FOUND_AGAIN, IMAGE_TO_TEXT, summarize, with_naming
 from visavis.study.unfinished import Unfinished
 from visavis.study.verdict import write_verdict
 from visavis.zoo.preprocess import Crop
@@ -68,6 +71,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     *,
     views: Sequence[str] = (),
     templates: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
     measures: Sequence[str] = (),
     others: str | Path | None = None,
     exclude: Sequence[str] = (),
@@ -90,6 +94,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         views: How the test images are shown, see docs/views.md, also for names of several; the effort's when empty.
         templates: Prompts with {} for a class name, names of `PROMPT_SETS`, or files; the data's own, or CLIP's usual
             one, when None.
+        classes: Names to choose from for images that have no labels; none is right or wrong then.
         measures: Which measures and chapters are taken, see `MEASURES` and `CHAPTERS`; the effort's when empty.
         others: Images of another kind, read as `data` are, which a model should notice; None for none.
         exclude: Kinds of doubtful test images to leave out of everything: "duplicates", "label_errors", "outliers".
@@ -112,15 +117,16 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     started = time.monotonic()
     wanted = effort_of(effort)
     views = views or wanted.views
-    measures = measures or wanted.measures
-    check_lists(models, views, templates, measures)
+    if not measures and wanted.measures:
+        measures = (*wanted.measures, "given_classes") if classes else wanted.measures
+    check_lists(models, views, templates, classes, measures)
     check_kinds(exclude)
     check_margin(margin)
     arguments = {
         "models": list(models), "data": str(data), "views": list(views), "templates": list(templates or ()),
-        "measures": list(measures), "others": None if others is None else str(others), "exclude": list(exclude),
-        "test_fraction": test_fraction, "resolution": resolution, "crop": crop, "margin": margin, "seed": seed,
-        "effort": effort,
+        "classes": list(classes), "measures": list(measures), "others": None if others is None else str(others),
+        "exclude": list(exclude), "test_fraction": test_fraction, "resolution": resolution, "crop": crop,
+        "margin": margin, "seed": seed, "effort": effort,
     }  # fmt: skip
     prompts = read_prompts(templates or ())
     chosen_views = tuple(parse_view(name) for name in expand_views(views))
@@ -132,6 +138,9 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     unfinished.begin(arguments)
     tell(estimate(plan, default_cache()).in_words())
     findings = run_measures(plan, unfinished, progress)
+    if not findings.predictions:
+        reasons = " ".join(sorted({cell["reason"] for cell in findings.empty_cells}))
+        raise UsageError(f"None of the measures can be taken on these data: {reasons or _what_is_for(plan)}")
     costs = measure_costs(encoders, plan.part("test")[: wanted.timed], progress)
     run = {"arguments": arguments, "split": split_words, "started": started}
     study = conclude(plan, findings, costs, run, progress)
@@ -156,9 +165,15 @@ def _read_plan(
     if has_several_labels(read):
         require_several_classes(read)
         whole = only_several_labelled(read)
+    elif is_unlabelled(read):
+        whole = only_test(read)
+        _check_without_labels(arguments)
+        require_others(whole.samples, whole.name)
+        changed = tuple(view for view in views if view.name != "clean")
+        views = tuple(map(parse_view, ("clean", *CHANGES))) if not changed else (parse_view("clean"), *changed)
     elif has_captions_alone(read):
         whole = only_captioned(read)
-        _check_for_captions(arguments)
+        _check_without_labels(arguments)
         require_choice(whole)
     else:
         require_classes(parted)
@@ -170,6 +185,11 @@ def _read_plan(
             f" For a quick look these are {len(used.samples):,} of {len(whole.samples):,} images; what learns from "
             "examples knows their classes alone."
         )
+    if arguments["classes"] and not is_unlabelled(read):
+        raise UsageError(
+            f"--classes names what images without labels may show, and those of {arguments['data']!r} have labels or "
+            "captions. Leave out --classes; other prompts for the data's own classes are --template's."
+        )
     plan = Plan(
         encoders=encoders,
         dataset=used,
@@ -177,6 +197,7 @@ def _read_plan(
         views=views,
         templates=prompts or whole.templates or DEFAULT_TEMPLATES,
         seed=seed,
+        given=tuple(arguments["classes"]),
         measures=tuple(arguments["measures"]),
         others=strange,
         margin=arguments["margin"],
@@ -184,26 +205,18 @@ def _read_plan(
     return plan, said
 
 
-def _check_for_captions(arguments: dict[str, Any]) -> None:
+def _check_without_labels(arguments: dict[str, Any]) -> None:
     """Raises UsageError where something was asked for that images without labels cannot tell."""
     for option in ("exclude", "others"):
         if arguments[option]:
             raise UsageError(
-                f"--{option} compares with classes, and the images of {arguments['data']!r} have captions and no two "
-                f"labels. Leave out --{option}, or fill the table's column label."
+                f"--{option} compares with classes, and the images of {arguments['data']!r} have no two labels. "
+                f"Leave out --{option}, or fill the table's column label."
             )
 
 
 def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str, Any], progress: ShowProgress) -> Study:
     """Statistics, verdict and protocol from what was gathered."""
-    if not findings.predictions:
-        reasons = " ".join(sorted({cell["reason"] for cell in findings.empty_cells}))
-        reasons = reasons or (
-            "they have labels, and captions are then found in the chapter retrieval alone."
-            if plan.classes
-            else f"they have captions and no labels, which is what {IMAGE_TO_TEXT} is for."
-        )
-        raise UsageError(f"None of the measures can be taken on these data: {reasons}")
     material = with_statistics(
         Material(
             plan=plan, predictions=with_naming(pd.concat(findings.predictions, ignore_index=True)), results=costs,
@@ -243,7 +256,8 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         },
         "models": described,
         "measures": {name: {"chosen": findings.chosen.get(name, {})} for name in MEASURES if plan.wants(name)}
-        | ({"zero_shot": {"templates": list(plan.templates)}} if plan.classes or has_several_labels(whole) else {}),
+        | ({"zero_shot": {"templates": list(plan.templates)}} if plan.classes or has_several_labels(whole) else {})
+        | ({"given_classes": {"templates": list(plan.templates)}} if plan.given else {}),
         "empty_cells": findings.empty_cells,
         "chapters": written.described(),
         "seed": plan.seed,
@@ -261,6 +275,17 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         chapters=written.tables(),
         protocol=protocol,
     )
+
+
+def _what_is_for(plan: Plan) -> str:
+    """Which measure such data have, where none of theirs was named."""
+    if plan.classes:
+        return "they have labels, and captions are then found in the chapter retrieval alone."
+    if is_unlabelled(plan.dataset):
+        return f"they have neither labels nor captions, which is what {FOUND_AGAIN} is for."
+    if has_several_labels(plan.dataset):
+        return f"they have several classes an image, which is what {ANY_LABEL} is for."
+    return f"they have captions and no labels, which is what {IMAGE_TO_TEXT} is for."
 
 
 def with_statistics(material: Material, costs: pd.DataFrame) -> Material:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from visavis.data.dataset import Dataset, Sample
 from visavis.errors import UsageError, did_you_mean
-from visavis.study.summary import IMAGE_TO_TEXT
+from visavis.study.summary import UNCLASSED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Effort:
 EFFORTS = {
     # With three models that encode 20 images a second, a minute: 3 x (2 x 150 images + 4 x 16 to time them) / 20.
     "quick": Effort(
-        measures=("classifier", "zero_shot", "knn", IMAGE_TO_TEXT, "agreement", "recommend"),
+        measures=("classifier", "zero_shot", "knn", *UNCLASSED, "agreement", "recommend"),
         images=150,
         timed=16,
     ),

@@ -22,7 +22,8 @@ class Plan:
         encoders: The models.
         dataset: The images, in their parts.
         classes: The data's class names, in the order of all scores; empty where there are captions
-            alone, or several classes an image.
+            alone, several classes an image, or no labels.
+        given: Class names that the user gave for images without labels.
         views: How the test images are shown; the first is the one that chapters look through.
         templates: Prompts with {} for a name.
         seed: Of the split, the folds, the draws and the bootstrap.
@@ -37,6 +38,7 @@ class Plan:
     views: tuple[View, ...]
     templates: tuple[str, ...]
     seed: int
+    given: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
     others: tuple[Sample, ...] = ()
     margin: float = MARGIN

@@ -70,6 +70,7 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts = ["visavis", "compare", *arguments["models"], "--data", arguments["data"]]
     parts += [word for view in arguments["views"] for word in ("--view", view)]
     parts += [word for template in arguments["templates"] for word in ("--template", template)]
+    parts += ["--classes", ",".join(arguments["classes"])] if arguments["classes"] else []
     parts += ["--measures", ",".join(arguments["measures"])] if arguments["measures"] else []
     parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
     parts += ["--exclude", ",".join(arguments["exclude"])] if arguments["exclude"] else []

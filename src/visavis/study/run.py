@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.data.dataset import Sample
-from visavis.data.splits import has_several_labels
+from visavis.data.splits import has_several_labels, is_unlabelled
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
 from visavis.engine.embed import embed_features, pixels_of
@@ -20,10 +20,11 @@ from visavis.evaluate.scores import NotMeasurable, predictions_from_scores
 from visavis.progress import ShowProgress
 from visavis.study.captions import caption_decisions, captioned, encode_captions
 from visavis.study.evidence import Evidence, Pictures
+from visavis.study.found_again import MIXED, again_decisions, mixed, same_files
 from visavis.study.measures import MEASURES
 from visavis.study.multi_label import class_vectors, classes_among, nearest_decisions
 from visavis.study.plan import Plan
-from visavis.study.summary import ANY_LABEL, IMAGE_TO_TEXT
+from visavis.study.summary import ANY_LABEL, FOUND_AGAIN, IMAGE_TO_TEXT
 from visavis.study.unfinished import Unfinished
 
 CELLS = 2**27  # probabilities held at once (512 MiB)
@@ -44,7 +45,8 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     findings = Findings()
     train, test = plan.part("train"), plan.part("test")
     if not plan.classes:
-        _ask_texts(plan, findings, progress)
+        ask = _find_again if is_unlabelled(plan.dataset) else _ask_texts
+        ask(plan, findings, progress)
         return findings
     wanted = [measure for measure in MEASURES if plan.wants(measure)]
     for encoder in plan.encoders:
@@ -100,9 +102,31 @@ def _ask_texts(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
             for view in plan.views:
                 features = _features(encoder, asked, view, f"test images, {view.name}", progress)
                 decisions = decide(encoder, encoder.project(features), texts)
-                findings.predictions.append(_labelled(decisions, asked, encoder, view, measure))
+                findings.predictions.append(_labelled(decisions, asked, encoder, view.name, measure))
         except NotMeasurable as reason:
             findings.empty_cells.append({"model": encoder.name, "measure": measure, "reason": str(reason)})
+
+
+def _find_again(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
+    """What can be decided where nothing is known of the images: which unchanged one a changed one is nearest to."""
+    if not plan.wants(FOUND_AGAIN):
+        return
+    test = plan.part("test")
+    copies = same_files(test)
+    changes = [view for view in plan.views if view.name != "clean"]
+    for encoder in plan.encoders:
+        unchanged = encoder.project(_features(encoder, test, parse_view("clean"), "test images, clean", progress))
+        by_view = {}
+        try:
+            for view in changes:
+                features = _features(encoder, test, view, f"test images, {view.name}", progress)
+                by_view[view.name] = again_decisions(test, copies, encoder.project(features), unchanged)
+        except NotMeasurable as reason:
+            findings.empty_cells.append({"model": encoder.name, "measure": FOUND_AGAIN, "reason": str(reason)})
+            continue
+        together = {MIXED: mixed(by_view, plan.seed)} if len(by_view) > 1 else {}
+        for name, decisions in (together | by_view).items():
+            findings.predictions.append(_labelled(decisions, test, encoder, name, FOUND_AGAIN))
 
 
 def _together(views: Sequence[View], cells: int) -> Iterator[Sequence[View]]:
@@ -136,15 +160,15 @@ def _decisions(
     """The rows of the study's predictions."""
     decisions = predictions_from_scores(probabilities, plan.classes, tuple(str(sample.label) for sample in test))
     decisions.insert(0, "sample", [sample.id for sample in test])
-    return _labelled(decisions, test, encoder, view, measure)
+    return _labelled(decisions, test, encoder, view.name, measure)
 
 
 def _labelled(
-    decisions: pd.DataFrame, test: tuple[Sample, ...], encoder: Encoder, view: View, measure: str
+    decisions: pd.DataFrame, test: tuple[Sample, ...], encoder: Encoder, view: str, measure: str
 ) -> pd.DataFrame:
     """Decisions with whose they are."""
     decisions.insert(1, "model", encoder.name)
-    decisions.insert(2, "view", view.name)
+    decisions.insert(2, "view", view)
     decisions.insert(3, "measure", measure)
     decisions.insert(4, "draw", 0)
     if any(sample.group for sample in test):

@@ -15,7 +15,7 @@ import pandas as pd
 from visavis.errors import UsageError
 from visavis.study.bootstrap import LEVEL
 from visavis.study.standing import Lead, Standing, read_standings
-from visavis.study.summary import ANY_LABEL, IMAGE_TO_TEXT, NAMING
+from visavis.study.summary import ANY_LABEL, FOUND_AGAIN, IMAGE_TO_TEXT, NAMING
 from visavis.study.wording import listed, margin_in_words, p_in_words, percent, points, points_with_interval
 
 # Of measures that cover equally many models, the one to decide by: naming needs no example, a probe is the fairest test
@@ -38,6 +38,7 @@ MEANS = {
     "classifier": "with its own classifier",
     IMAGE_TO_TEXT: "at finding captions",
     ANY_LABEL: "at naming one of several classes",
+    FOUND_AGAIN: "at finding changed images again",
 }
 
 
@@ -105,10 +106,16 @@ def _lead(standing: Standing, speeds: pd.DataFrame) -> list[str]:
     next_best = ", the next best" if len(standing.rows) > 2 else ""
     p_value = p_in_words(standing.leads[second].p_adjusted)
     headline = (
-        f"Use {best}: it {_does(standing, of_n=True)}, {_margin(standing.leads[second])} more than {second}{next_best} "
-        f"(adjusted {p_value})."
+        f"{_opening(standing)} {_does(standing, of_n=True)}, {_margin(standing.leads[second])} more than "
+        f"{second}{next_best} (adjusted {p_value})."
     )
     return [headline, *_speed(best, speeds[speeds.index.isin(standing.rows.index)])]
+
+
+def _opening(standing: Standing) -> str:
+    """An advice, or, where no label says what is right, a finding."""
+    known = standing.measure != FOUND_AGAIN
+    return f"Use {standing.best}: it" if known else f"{standing.best} tells these images apart best: it"
 
 
 def _tie(standing: Standing) -> str:
@@ -184,7 +191,9 @@ def _field(standing: Standing) -> list[str]:
 
 
 def _warning(standing: Standing) -> list[str]:
-    """Where even the best fails."""
+    """Where even the best fails, or where success is not what a user asks for."""
+    if standing.measure == FOUND_AGAIN:
+        return ["Without labels nothing tells which model would name or sort these images right more often."]
     return [f"Even {standing.best} is wrong on most images."] if standing.rows.iloc[0]["high"] < 0.5 else []
 
 
@@ -248,7 +257,8 @@ def _under_views(clean: Standing, changed: Mapping[str, Standing]) -> list[str]:
     """What changed images do: a sentence a view where they are few; of many, what costs most and what parts most."""
     if len(changed) < MANY_VIEWS:
         return [f"Under {view}, {_clause(standing)}." for view, standing in changed.items()]
-    return [*_worst_fall(clean, changed), *_widest_gap(changed)]
+    falls = [] if clean.measure == FOUND_AGAIN else _worst_fall(clean, changed)  # it has no unchanged view
+    return [*falls, *_widest_gap(changed)]
 
 
 def _worst_fall(clean: Standing, changed: Mapping[str, Standing]) -> list[str]:
@@ -284,6 +294,8 @@ def _widest_gap(changed: Mapping[str, Standing]) -> list[str]:
 def _without_text(standings: Mapping[str, Standing], models: Sequence[Mapping[str, Any]]) -> list[str]:
     """Why some cells are empty: models without a text tower, and what they do instead."""
     labelled = [str(model["name"]) for model in models if model["training"] == "labels"]
+    if FOUND_AGAIN in standings:
+        return []
     if labelled and IMAGE_TO_TEXT in standings:
         have, them = ("have", "them") if len(labelled) > 1 else ("has", "it")
         return [f"{listed(labelled)} {have} no text tower, so no text finds an image with {them}."]
@@ -312,6 +324,8 @@ def _does(standing: Standing, of_n: bool = False, say_means: bool = True) -> str
     row = standing.rows.iloc[0]
     if standing.measure == IMAGE_TO_TEXT:
         return f"finds a caption of {_share(row)} of {int(row['n']):,} images first"
+    if standing.measure == FOUND_AGAIN:
+        return f"finds {_share(row)} of {int(row['n']):,} changed images again among all"
     if standing.measure == ANY_LABEL:
         return f"names a class of {_share(row)} of {int(row['n']):,} images right"
     verb = "names" if standing.measure in WITHOUT_EXAMPLES else "gets"

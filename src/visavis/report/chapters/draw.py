@@ -10,10 +10,12 @@ from visavis.report.chapters.agreement import agreement
 from visavis.report.chapters.calibration import calibration
 from visavis.report.chapters.ensemble import ensemble
 from visavis.report.chapters.few_shot import few_shot
+from visavis.report.chapters.given_classes import given_classes
 from visavis.report.chapters.invariance import invariance
 from visavis.report.chapters.levels import levels
 from visavis.report.chapters.maps import maps
 from visavis.report.chapters.multi_label import multi_label
+from visavis.report.chapters.neighbours import neighbours
 from visavis.report.chapters.out_of_distribution import out_of_distribution
 from visavis.report.chapters.prompts import prompts
 from visavis.report.chapters.quality import quality
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from visavis.report.page import ReportTables
 
 CHAPTERS: dict[str, tuple[str, Callable[[ReportTables], dict[str, Any]]]] = {
+    "given_classes": ("The given classes", given_classes),
+    "neighbours": ("Neighbours and clusters", neighbours),
     "multi_label": ("Several classes", multi_label),
     "retrieval": ("Search", retrieval),
     "few_shot": ("A few labels", few_shot),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from visavis.data.dataset import Sample
 from visavis.evaluate.maps import likeness, pair_moments, principal_map, sectors_of, spread_out, turn_onto
+from visavis.evaluate.neighbours import clusters
 from visavis.evaluate.scores import NotMeasurable, require_finite
 from visavis.study.answers import number_groups
 from visavis.study.bootstrap import LEVEL, Resampling, resampled_means, strata_of
@@ -75,9 +76,19 @@ def _choose(material: Material) -> _Shown:
     if len(test) > POINTS:
         rows = np.sort(np.random.default_rng(material.plan.seed).choice(rows, POINTS, replace=False))
     samples = tuple(test[row] for row in rows)
-    names, classes = np.unique([str(sample.label) for sample in samples], return_inverse=True)
+    names, classes = np.unique(_coloured_by(material, samples, rows), return_inverse=True)
     strata = strata_of(classes, number_groups([sample.group for sample in samples]))
     return _Shown(samples=samples, rows=rows, classes=classes, names=names, strata=strata)
+
+
+def _coloured_by(material: Material, samples: tuple[Sample, ...], rows: np.ndarray) -> list[str]:
+    """The images' labels; without any, the clusters of the first model."""
+    if any(sample.label is not None for sample in samples):
+        return [str(sample.label) for sample in samples]
+    first = material.plan.encoders[0]
+    vectors = material.embed(first, material.plan.part("test"), material.view)
+    own, _ = clusters(vectors, COLOURS, material.plan.seed)
+    return [f"cluster {number + 1} of {first.name}" for number in own[rows]]
 
 
 def _alike(first: np.ndarray, places: np.ndarray, shown: _Shown, seed: int) -> dict[str, float]:
@@ -85,7 +96,7 @@ def _alike(first: np.ndarray, places: np.ndarray, shown: _Shown, seed: int) -> d
     moments = pair_moments(first, places)
     resampling = Resampling(seed=seed)
     means = resampled_means(moments, np.ones_like(moments), shown.strata, resampling)
-    low, high = np.quantile(likeness(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.nanquantile(likeness(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     value = float(likeness(moments.mean(axis=0)))
     return {"value": value, "low": min(low, value), "high": max(high, value), "n": len(places)}
 

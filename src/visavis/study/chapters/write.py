@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from visavis.data.splits import has_several_labels
+from visavis.data.splits import has_several_labels, is_unlabelled
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.chapters.agreement import agreement
 from visavis.study.chapters.calibration import calibration
 from visavis.study.chapters.chapter import Chapter, Material, WriteChapter
 from visavis.study.chapters.ensemble import ensemble
 from visavis.study.chapters.few_shot import few_shot
+from visavis.study.chapters.given_classes import given_classes
 from visavis.study.chapters.invariance import invariance
 from visavis.study.chapters.levels import levels
 from visavis.study.chapters.maps import maps
 from visavis.study.chapters.multi_label import multi_label
+from visavis.study.chapters.neighbours import neighbours
 from visavis.study.chapters.out_of_distribution import out_of_distribution
 from visavis.study.chapters.prompts import prompts
 from visavis.study.chapters.quality import quality
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from visavis.study.plan import Plan
 
 CHAPTERS: dict[str, WriteChapter] = {
+    "given_classes": given_classes,
+    "neighbours": neighbours,
     "multi_label": multi_label,
     "retrieval": retrieval,
     "few_shot": few_shot,
@@ -57,9 +61,12 @@ CHAPTERS: dict[str, WriteChapter] = {
 }
 WITHOUT_LABELS = ("retrieval", "agreement", "ranking", "robustness", "why", "recommend")
 SEVERAL_LABELS = ("multi_label", *WITHOUT_LABELS)
+UNLABELLED = ("given_classes", "neighbours", "ranking", "maps")
 NEEDS_LABELS = "It compares with the images' classes, and there are captions alone."
 NEEDS_ONE = "It compares with the one class of each image, and these may have several."
 NEEDS_SEVERAL = "It is for images that may have several classes."
+NEEDS_NONE = "It is for images without labels."
+NEEDS_ANYTHING = "It needs labels or captions, and the images have neither."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +100,13 @@ class Written:
 def write_chapters(material: Material) -> Written:
     """Every chapter that is wanted and can be written; those of `material.earlier` are there already.
 
-    Data without labels have the chapters `WITHOUT_LABELS`, images with several classes `SEVERAL_LABELS`; others
-    that were named are missing.
+    Captions without labels have the chapters `WITHOUT_LABELS`, images with several classes `SEVERAL_LABELS`, those of
+    which nothing is known `UNLABELLED`; others that were named are missing.
     """
     chapters: dict[str, Chapter] = dict(material.earlier)
     plan = material.plan
-    written, reason = _written_for(plan)
-    missing = {name: reason for name in CHAPTERS if name in plan.measures and name not in written}
+    written, why_not = _written_for(plan)
+    missing = {name: why_not(name) for name in CHAPTERS if name in plan.measures and name not in written}
     wanted = [name for name in written if plan.wants(name) and name not in chapters]
     for number, name in enumerate(wanted, start=1):
         stage = f"chapter {number} of {len(wanted)}, {name.replace('_', ' ')}"
@@ -112,8 +119,13 @@ def write_chapters(material: Material) -> Written:
     return Written(chapters=chapters, missing=missing)
 
 
-def _written_for(plan: Plan) -> tuple[tuple[str, ...], str]:
-    """The chapters that such data can have, and why not the others."""
+def _written_for(plan: Plan) -> tuple[tuple[str, ...], Callable[[str], str]]:
+    """The chapters that such data can have, and why not another."""
     if plan.classes:
-        return tuple(name for name in CHAPTERS if name != "multi_label"), NEEDS_SEVERAL
-    return (SEVERAL_LABELS, NEEDS_ONE) if has_several_labels(plan.dataset) else (WITHOUT_LABELS, NEEDS_LABELS)
+        others = {"multi_label": NEEDS_SEVERAL, "given_classes": NEEDS_NONE, "neighbours": NEEDS_NONE}
+        return tuple(name for name in CHAPTERS if name not in others), others.__getitem__
+    if is_unlabelled(plan.dataset):
+        return UNLABELLED, lambda name: NEEDS_ANYTHING
+    if has_several_labels(plan.dataset):
+        return SEVERAL_LABELS, lambda name: NEEDS_NONE if name in UNLABELLED[:2] else NEEDS_ONE
+    return WITHOUT_LABELS, lambda name: NEEDS_NONE if name in UNLABELLED[:2] else NEEDS_LABELS
