@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from visavis.zoo.catalogue import EMBEDDED
+
 out = Path(sys.argv[1])
 study = json.loads((out / "study.json").read_text("utf-8"))
 results = pd.read_csv(out / "results.csv")
@@ -16,10 +18,11 @@ predictions = pd.read_parquet(out / "predictions.parquet")
 size = (out / "report.html").stat().st_size
 assert 50_000 < size < 8_000_000, f"report.html has {size} bytes"
 assert study["verdict"].strip(), "the verdict is empty"
-assert len(study["models"]) == 4, study["models"]
+assert [model["name"] for model in study["models"]] == list(EMBEDDED), study["models"]
 assert not study["data"]["skipped"], study["data"]["skipped"]
 assert study["seconds"]["total"] <= 90, f"the demo took {study['seconds']['total']} s"
 assert set(effects["effect"]) == {"architecture", "training", "interaction"}, effects
+assert "naming" in set(effects["measure"]), effects
 assert len(pairs)
 assert pairs["p_adjusted"].between(0, 1).all()
 

@@ -36,7 +36,8 @@ def test_public_names():
         (
             "compare",
             "models, data, out=None, *, views=(), templates=None, classes=(), measures=(), others=None, exclude=(), "
-            "test_fraction=0.5, resolution=None, crop='own', margin=0.02, seed=0, effort='usual', progress=…, tell=…",
+            "test_fraction=0.5, resolution=None, crop='own', equal=None, margin=0.02, seed=0, effort='usual', "
+            "progress=…, tell=…",
         ),
         ("Encoder.encode_images", "self, images, batch_size=32, normalize=False"),
         ("Encoder.encode_texts", "self, texts, batch_size=256, normalize=False"),
@@ -119,6 +120,7 @@ def test_commands_and_options():
             "--classes-file",
             "--crop",
             "--data",
+            "--equal",
             "--exclude",
             "--margin",
             "--measures",

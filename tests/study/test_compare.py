@@ -382,33 +382,6 @@ def test_a_text_is_no_list(wrong):
         visavis.compare(**{"models": ["resnet-mini.emoji"], "data": "emoji", **wrong})
 
 
-# -- the embedded four ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def demo_folder(visavis, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "out"
-    called = visavis("demo", "--out", folder)
-    assert called.code == 0, called.err
-    return folder
-
-
-def test_the_demo_compares_the_embedded_four(demo_folder):
-    from visavis.zoo.catalogue import EMBEDDED
-
-    study = json.loads((demo_folder / "study.json").read_text("utf-8"))
-    assert [model["name"] for model in study["models"]] == list(EMBEDDED)
-    assert study["data"]["skipped"] == []
-    effects = pd.read_csv(demo_folder / "effects.csv")
-    assert "naming" in set(effects["measure"])
-    predictions = pd.read_parquet(demo_folder / "predictions.parquet")
-    assert not predictions[predictions["measure"] == "naming"].empty
-    naming = predictions[predictions["measure"] == "naming"]
-    right = (naming["predicted"] == naming["label"]).groupby(naming["model"]).mean()
-    assert (right > 10 / study["data"]["classes"]).all()  # ten times chance: the weights are no fresh ones
-    assert (demo_folder / "report.html").stat().st_size < 8_000_000
-
-
 # -- by hand -------------------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ def compare(  # noqa: PLR0913  # each is an option
     exclude: str = "",
     resolution: int | None = None,
     crop: Literal["own", "center", "squash"] = "own",
+    equal: Literal["macs", "ms"] | None = None,
     margin: float = 0.02,
     seed: int = 0,
     quick: bool = False,
@@ -81,6 +82,9 @@ def compare(  # noqa: PLR0913  # each is an option
     crop
         Which part of an image all models see: its centre after the shorter side was brought to the resolution (center),
         or all of it in a square (squash), in place of each model's own.
+    equal
+        The same budget for all: each model sees images of the largest size at which it costs no more
+        multiply-accumulates (macs) or time (ms) than the cheapest model at its own size.
     margin
         A difference in accuracy that makes none: models shown to be closer are called equivalent; 0.02 is 2 points.
     seed
@@ -108,7 +112,7 @@ def compare(  # noqa: PLR0913  # each is an option
             "models": models, "data": data, "views": view or (), "templates": template,
             "classes": read_labels(classes, classes_file) or (), "measures": by_comma(measures),
             "others": others, "exclude": by_comma(exclude), "test_fraction": test_fraction, "resolution": resolution,
-            "crop": crop, "margin": margin, "seed": seed,
+            "crop": crop, "equal": equal, "margin": margin, "seed": seed,
             "effort": "quick" if quick else "thorough" if thorough else "usual",
         }  # fmt: skip
     _compare(arguments, out)

@@ -251,11 +251,23 @@ def _quantile(strata: np.ndarray, level: float) -> float:
 
 
 def _percentiles(means: np.ndarray, strata: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of the resamples; with groups so far out that a normal scatter of as many groups gives Student's interval."""
+    """Of the resamples."""
+    low, high = np.nanquantile(means, tails(strata, level), axis=0)
+    return low, high
+
+
+def tails(strata: np.ndarray, level: float) -> tuple[float, float]:
+    """Between which quantiles of resamples an interval lies.
+
+    With groups they lie so far out that a normal scatter of as many groups gives Student's interval.
+
+    Args:
+        strata: Of `strata_of`.
+        level: Of the interval.
+    """
     tail = (1 - level) / 2
     if strata.ndim == 2:
         sizes = np.bincount(strata[:, 1])
         groups = max(2, sizes.sum() ** 2 / (sizes**2).sum())  # Kish: groups of unequal sizes are worth fewer
         tail = float(ndtr(np.sqrt(groups / (groups - 1)) * stdtrit(groups - 1, tail)))
-    low, high = np.nanquantile(means, [tail, 1 - tail], axis=0)
-    return low, high
+    return tail, 1 - tail

@@ -40,6 +40,7 @@ from visavis.study.checks import check_kinds, check_lists, check_margin, claim_f
 from visavis.study.cost import measure_costs
 from visavis.study.effects import factorial_effects
 from visavis.study.effort import effort_of, thin_out
+from visavis.study.equal_cost import Cost, at_equal_cost, check_equal
 from visavis.study.estimate import estimate
 from visavis.study.found_again import CHANGES, require_others
 from visavis.study.gallery import gallery
@@ -78,6 +79,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     test_fraction: float = 0.5,
     resolution: int | None = None,
     crop: Crop = "own",
+    equal: Cost | None = None,
     margin: float = MARGIN,
     seed: int = 0,
     effort: str = "usual",
@@ -101,6 +103,7 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
         test_fraction: Share of each class that is tested, where the data do not say so themselves.
         resolution: Side in pixels at which all models see the images; each model's own when None.
         crop: Which part of an image they see, as in `load`.
+        equal: "macs" or "ms": each model at the largest size at which it costs no more than the cheapest at its own.
         margin: A difference in accuracy that makes none, a fraction: models shown to be closer are equivalent.
         seed: Of the split, the folds and the bootstrap.
         effort: "quick" for a first look, "usual", or "thorough": see `EFFORTS`.
@@ -122,15 +125,18 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     check_lists(models, views, templates, classes, measures)
     check_kinds(exclude)
     check_margin(margin)
+    check_equal(equal, resolution)
     arguments = {
         "models": list(models), "data": str(data), "views": list(views), "templates": list(templates or ()),
         "classes": list(classes), "measures": list(measures), "others": None if others is None else str(others),
         "exclude": list(exclude), "test_fraction": test_fraction, "resolution": resolution, "crop": crop,
-        "margin": margin, "seed": seed, "effort": effort,
+        "equal": equal, "margin": margin, "seed": seed, "effort": effort,
     }  # fmt: skip
     prompts = read_prompts(templates or ())
     chosen_views = tuple(parse_view(name) for name in expand_views(views))
     encoders = tuple(load(name, image_size=resolution, crop=crop) for name in models)
+    if equal is not None:
+        encoders = at_equal_cost(encoders, equal, crop)
     unfinished = Unfinished(None if out is None else Path(out))
     if out is not None:
         claim_folder(Path(out), arguments)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from visavis.evaluate.agreement import error_consistency
-from visavis.study.bootstrap import Estimates, Resampling, resampled_means
+from visavis.study.bootstrap import Estimates, Resampling, resampled_means, tails
 
 
 def estimate_consistencies(
@@ -37,10 +37,10 @@ def estimate_consistencies(
     kappa = error_consistency(*np.split((values * weights).sum(axis=0) / weights.sum(axis=0), 3))
     means = resampled_means(values, weights, strata, resampling)  # [draws, 3 * pairs]
     draws = error_consistency(*np.split(means, 3, axis=1))  # [draws, pairs]
-    tails = [(1 - resampling.level) / 2, (1 + resampling.level) / 2]
+    ends = tails(strata, resampling.level)
     known = ~np.isnan(kappa)
     low, high = np.full((2, len(pairs)), np.nan)
     if known.any():
-        low[known], high[known] = np.nanquantile(draws[:, known], tails, axis=0)
+        low[known], high[known] = np.nanquantile(draws[:, known], ends, axis=0)
     low, high = np.minimum(low, kappa), np.maximum(high, kappa)
     return Estimates(value=kappa, low=low, high=high, n=both.sum(axis=0))

@@ -77,6 +77,7 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts += ["--test-fraction", str(arguments["test_fraction"])]
     parts += [] if arguments["resolution"] is None else ["--resolution", str(arguments["resolution"])]
     parts += [] if arguments["crop"] == "own" else ["--crop", arguments["crop"]]
+    parts += [] if arguments["equal"] is None else ["--equal", arguments["equal"]]
     parts += ["--margin", str(arguments["margin"]), "--seed", str(arguments["seed"])]
     parts += [] if arguments["effort"] == "usual" else [f"--{arguments['effort']}"]
     return shlex.join(parts)

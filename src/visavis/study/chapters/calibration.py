@@ -20,7 +20,7 @@ from visavis.evaluate.calibration import (
 )
 from visavis.evaluate.scores import NotMeasurable
 from visavis.report.tables import headline, leading_measure
-from visavis.study.bootstrap import Resampling, clopper_pearson, resampled_means
+from visavis.study.bootstrap import Resampling, clopper_pearson, resampled_means, tails
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import Tested, images_of, measures_shown, models_of, probabilities_of
 from visavis.study.wording import percent, points_with_interval
@@ -102,11 +102,11 @@ def _errors(
     values = np.hstack(parts)
     draws = resampled_means(values, np.ones_like(values), images.strata, resampling)
     own = np.split(draws, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1)  # one for each of `parts`
-    tails = [(1 - resampling.level) / 2, (1 + resampling.level) / 2]
+    ends = tails(images.strata, resampling.level)
     tables, gains = [], []
     for (plain, warm), before, after in zip(judged, own[::2], own[1::2], strict=True):
-        tables += [_metrics(plain, before, tails), _metrics(warm, after, tails)]
-        gains.append(_gain(plain, warm, after[:, 1:3] - before[:, 1:3], tails))
+        tables += [_metrics(plain, before, ends), _metrics(warm, after, ends)]
+        gains.append(_gain(plain, warm, after[:, 1:3] - before[:, 1:3], ends))
     return pd.concat(tables, ignore_index=True), pd.concat(gains, ignore_index=True)
 
 
@@ -116,41 +116,41 @@ def _columns(one: _Judged) -> np.ndarray:
     return np.column_stack([one.scores.gap, one.scores.brier, one.scores.nll, one.scores.gap[:, None] * in_bin])
 
 
-def _gain(plain: _Judged, warm: _Judged, draws: np.ndarray, tails: list[float]) -> pd.DataFrame:
+def _gain(plain: _Judged, warm: _Judged, draws: np.ndarray, ends: tuple[float, float]) -> pd.DataFrame:
     """Paired differences of Brier score and log loss; draws are [draws, 2]."""
-    low, high = np.quantile(draws, tails, axis=0)
+    low, high = np.quantile(draws, ends, axis=0)
     differences = [(warm.scores.brier - plain.scores.brier).mean(), (warm.scores.nll - plain.scores.nll).mean()]
     named = {"measure": plain.measure, "model": plain.model, "metric": ["brier", "nll"]}
     return pd.DataFrame(named | {"difference": differences, "low": low, "high": high, "n": len(plain.bins)})
 
 
-def _metrics(one: _Judged, draws: np.ndarray, tails: list[float]) -> pd.DataFrame:
+def _metrics(one: _Judged, draws: np.ndarray, ends: tuple[float, float]) -> pd.DataFrame:
     """One row a metric; draws are of the means of `_columns`, [draws, 3 + bins]."""
     gap, n = one.scores.gap, len(one.scores.gap)
     share = np.bincount(one.bins) / n
     by_chance = error_if_calibrated(one.scores.confidence, one.bins)
     squared = squared_error_debiased(gap, one.bins)
     rows = {
-        "ece": _about(expected_calibration_error(gap, one.bins), np.abs(draws[:, 3:]).sum(axis=1), tails, by_chance),
+        "ece": _about(expected_calibration_error(gap, one.bins), np.abs(draws[:, 3:]).sum(axis=1), ends, by_chance),
         "ece_if_calibrated": (by_chance, np.nan, np.nan),
-        "l2_error_debiased": _root(_about(squared, (draws[:, 3:] ** 2 / share).sum(axis=1), tails)),
+        "l2_error_debiased": _root(_about(squared, (draws[:, 3:] ** 2 / share).sum(axis=1), ends)),
     }
     means = {"overconfidence": gap, "brier": one.scores.brier, "nll": one.scores.nll}
     for place, (name, each) in enumerate(means.items()):
-        rows[name] = (each.mean(), *np.quantile(draws[:, place], tails))
+        rows[name] = (each.mean(), *np.quantile(draws[:, place], ends))
     table = pd.DataFrame([(name, *rows[name]) for name in METRICS], columns=["metric", "value", "low", "high"])
     named = {"measure": one.measure, "model": one.model, "scaling": one.scaling}
     return table.assign(**named, n=n)[["measure", "model", "scaling", "metric", "value", "low", "high", "n"]]
 
 
-def _about(value: float, draws: np.ndarray, tails: list[float], bias: float = 0.0) -> tuple[float, float, float]:
+def _about(value: float, draws: np.ndarray, ends: tuple[float, float], bias: float = 0.0) -> tuple[float, float, float]:
     """The value with the interval of what it would be for endless images.
 
     An error of resamples is larger than the sample's own by what resampling adds, so only their scatter about their own
     mean counts, laid about the value (Efron and Tibshirani 1993, section 10.6). `bias` is the most by which the value
     itself may be too large: the lower end allows for it.
     """
-    below, above = np.quantile(draws, tails) - draws.mean()
+    below, above = np.quantile(draws, ends) - draws.mean()
     return value, min(max(value - bias - above, 0.0), value), max(value - below, 0.0)
 
 

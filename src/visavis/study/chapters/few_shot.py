@@ -11,7 +11,7 @@ from visavis.data.views import parse_view
 from visavis.evaluate.few_shot import few_shot as fit_probes
 from visavis.evaluate.few_shot import shots_of, worth_in_shots
 from visavis.evaluate.scores import NotMeasurable
-from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means
+from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means, tails
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import OWN_MEANS, Tested, images_of
 from visavis.study.wording import percent
@@ -98,8 +98,8 @@ def _worth(curve: _Curve, shots: tuple[int, ...], images: Tested, resampling: Re
     draws = resampled_means(both, np.ones_like(both), images.strata, resampling)
     crossings = worth_in_shots(shots, draws[:, :-1], draws[:, -1])
     value = float(worth_in_shots(shots, both[:, :-1].mean(axis=0), both[:, -1].mean()))
-    tails = [(1 - resampling.level) / 2, (1 + resampling.level) / 2]
-    low, high = np.quantile(crossings, tails, method="inverted_cdf")  # a resample's own: none lies between 16 and never
+    ends = tails(images.strata, resampling.level)
+    low, high = np.quantile(crossings, ends, method="inverted_cdf")  # a resample's own: none lies between 16 and never
     return curve.model, curve.naming.mean(), value, low, high, shots[0], shots[-1], len(both)
 
 

@@ -12,7 +12,7 @@ from visavis.evaluate.maps import likeness, pair_moments, principal_map, sectors
 from visavis.evaluate.neighbours import clusters
 from visavis.evaluate.scores import NotMeasurable, require_finite
 from visavis.study.answers import number_groups
-from visavis.study.bootstrap import LEVEL, Resampling, resampled_means, strata_of
+from visavis.study.bootstrap import LEVEL, Resampling, resampled_means, strata_of, tails
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.wording import percent
 
@@ -96,7 +96,7 @@ def _alike(first: np.ndarray, places: np.ndarray, shown: _Shown, seed: int) -> d
     moments = pair_moments(first, places)
     resampling = Resampling(seed=seed)
     means = resampled_means(moments, np.ones_like(moments), shown.strata, resampling)
-    low, high = np.nanquantile(likeness(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.nanquantile(likeness(means), tails(shown.strata, LEVEL))
     value = float(likeness(moments.mean(axis=0)))
     return {"value": value, "low": min(low, value), "high": max(high, value), "n": len(places)}
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.study.answers import answers_of
-from visavis.study.bootstrap import LEVEL, Resampling, estimate_contrasts, resampled_means
+from visavis.study.bootstrap import LEVEL, Resampling, estimate_contrasts, resampled_means, tails
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.ensemble import chosen_together
 from visavis.study.pairs import compare_pairs
@@ -186,7 +186,7 @@ def _by_contrasts(
     best, others = models[order[0]], [models[place] for place in order[1:]]
     own, seed = right[:, [order[0]]], material.plan.seed
     means = resampled_means(own, np.ones_like(own), strata, Resampling(seed=seed))
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(means, tails(strata, LEVEL))
     line = Line(
         situation="change", certainty="alone", evidence=f"There is no other model to compare it with {where}.",
         measure=measure, value=own.mean(), low=low, high=high, n=len(own), source="predictions", choice=best,

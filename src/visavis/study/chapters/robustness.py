@@ -10,7 +10,7 @@ import pandas as pd
 from visavis.data.presets import CORRUPTIONS
 from visavis.evaluate.robustness import METRICS, corruption_errors
 from visavis.report.tables import leading_measure
-from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means
+from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means, tails
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.viewed import (
     Seen,
@@ -83,12 +83,12 @@ def _errors(seen: Seen, kinds: list[str], corrupted: np.ndarray, resampling: Res
     draws = resampled_means(flat, np.ones_like(flat), seen.strata, resampling).reshape(-1, *wrong.shape[1:])
     value = wrong.mean(axis=0)
     values, drawn = corruption_errors(value[0], value[1:]), corruption_errors(draws[:, 0], draws[:, 1:])
-    tails = [(1 - resampling.level) / 2, (1 + resampling.level) / 2]
+    ends = tails(seen.strata, resampling.level)
     named = [(kind, model) for kind in (*kinds, MEAN) for model in seen.models]
     tables = []
     for metric in METRICS:
         share = values[metric].ravel()
-        low, high = np.quantile(drawn[metric], tails, axis=0).reshape(2, -1)
+        low, high = np.quantile(drawn[metric], ends, axis=0).reshape(2, -1)
         known = np.isfinite(share) & np.isfinite(low) & np.isfinite(high)  # else a share of what may be nothing
         share, low, high = (np.where(known, each, np.nan) for each in (share, low, high))
         tables.append(

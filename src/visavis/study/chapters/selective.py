@@ -10,7 +10,7 @@ from visavis.evaluate.scores import NotMeasurable
 from visavis.evaluate.selective import kept, least_area, risk_coverage_area
 from visavis.report.tables import leading_measure
 from visavis.study.areas import area_intervals
-from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means
+from visavis.study.bootstrap import Resampling, estimate_accuracies, resampled_means, tails
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.chapters.scored import Tested, images_of, measures_shown, models_of, probabilities_of
 from visavis.study.wording import percent, points_with_interval
@@ -64,8 +64,8 @@ def _curve(
     both = resampled_means(np.tile(right, 2), np.hstack([n_kept, np.ones_like(right)]), images.strata, resampling)
     gained = both[:, : len(cells)] - both[:, len(cells) :]  # [draws, cells]
     value = (right * n_kept).sum(axis=0) / n_kept.sum(axis=0) - right.mean(axis=0)
-    tails = [(1 - resampling.level) / 2, (1 + resampling.level) / 2]
-    low, high = np.nanquantile(gained, tails, axis=0)
+    ends = tails(images.strata, resampling.level)
+    low, high = np.nanquantile(gained, ends, axis=0)
     gain = pd.DataFrame(cells, columns=["measure", "model"]).assign(
         rejected=SAID, difference=value, low=np.minimum(low, value), high=np.maximum(high, value)
     )

@@ -18,6 +18,7 @@ from visavis.errors import UsageError
 from visavis.evaluate.scores import NotMeasurable
 from visavis.report.tables import headline
 from visavis.study.chapters.chapter import Chapter, Material
+from visavis.study.equal_cost import at_equal_cost
 from visavis.study.pairs import compare_pairs, is_separable, tie_groups
 from visavis.study.plan import Plan
 from visavis.study.run import run_measures
@@ -63,6 +64,7 @@ def _choices(plan: Plan, measure: str) -> Iterator[tuple[str, Callable[[], Plan]
     sizes = {encoder.image_size for encoder in plan.encoders}
     for size in sorted(sizes) if len(sizes) > 1 else ():
         yield f"all at {size} pixels", partial(_on_terms, plan, image_size=size)
+    yield "equal MACs", partial(_at_equal_macs, plan)
     crops: tuple[Crop, ...] = ("center", "squash")
     for crop in crops:
         if any(encoder.preprocessing != encoder.preprocessing.cropped(crop) for encoder in plan.encoders):
@@ -79,6 +81,14 @@ def _on_terms(plan: Plan, image_size: int | None = None, crop: Crop = "own") -> 
     encoders = tuple(
         load(encoder.name, image_size=image_size or encoder.image_size, crop=crop) for encoder in plan.encoders
     )
+    return replace(plan, encoders=encoders)
+
+
+def _at_equal_macs(plan: Plan) -> Plan:
+    """Each model cut to the cheapest one's arithmetic. Raises UsageError where that cannot be."""
+    encoders = at_equal_cost(plan.encoders, "macs", crop="own")
+    if encoders == plan.encoders:
+        raise NotMeasurable("all cost the same")
     return replace(plan, encoders=encoders)
 
 
