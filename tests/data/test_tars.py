@@ -220,6 +220,20 @@ def picture(shade: int) -> bytes:
 
 
 class TestCompared:
+    def test_several_classes(self, tmp_path):
+        pack(
+            tmp_path / "a.tar",
+            {
+                "0.png": picture(0), "0.json": json.dumps({"labels": ["dog", 1, "dog", None], "label": "x"}).encode(),
+                "1.png": picture(1), "1.json": b'{"labels": []}',
+                "2.png": picture(2), "2.json": b'{"labels": "dog"}',
+            },
+        )  # fmt: skip
+        (tmp_path / "classes.txt").write_text("bird\ncat\n")
+        samples = read_dataset(tmp_path / "a.tar").samples
+        assert [sample.labels for sample in samples] == [("cat", "dog"), (), None]
+        assert [sample.label for sample in samples] == [None, None, None]
+
     def test_labels_captions_groups_and_parts(self, tmp_path):
         about = json.dumps({"label": "cat", "captions": ["one", "two", 3, None], "group": 7}).encode()
         pack(tmp_path / "set-train-000.tar", {"0.png": picture(0), "0.cls": b"cat", "0.txt": b" a cat\n"})

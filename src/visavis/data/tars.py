@@ -6,7 +6,8 @@ The one idea: headers alone are read while listing, and of a member no more than
 Nothing is unpacked, no link is followed, no length is believed beyond a limit: a tar from a stranger costs at most
 what its images cost. Labels: a member .cls (a number or a name), else "label", "class" or "cls" of a .json; numbers
 become the names that a classes.txt beside the shards gives them. Captions: a member .txt, and "caption" or "captions"
-of the .json. Parts: the shard's name, train-000.tar and val-000.tar, or the folder's where shards lie in several.
+of the .json; several classes, its "labels". Parts: the shard's name, train-000.tar and val-000.tar, or the folder's
+where shards lie in several.
 
 Format: POSIX.1-2001 "pax" and its ancestor ustar, with GNU's long names; sizes above 8 GiB in base 256.
 """
@@ -123,7 +124,9 @@ def _parts(paths: Sequence[Path]) -> dict[Path, str]:
 def _used(found: Found, part: str, class_names: Sequence[str]) -> Found:
     if isinstance(found, Skipped):
         return found
-    return replace(found, part=part, label=class_named(found.label, class_names))
+    several = None if found.labels is None else [class_named(label, class_names) for label in found.labels]
+    labels = None if several is None else tuple(sorted(set(filter(None, several))))
+    return replace(found, part=part, label=class_named(found.label, class_names), labels=labels)
 
 
 def _entries(path: Path) -> Iterator[Found]:
@@ -181,7 +184,7 @@ def _read(path: Path, offset: int, size: int) -> bytes:
 
 
 def _said(file: BinaryIO, group: list[Member]) -> dict[str, Any]:
-    """The sample's label, captions and group, by these names; what cannot be read is left out."""
+    """The sample's label or labels, captions and group, by these names; what cannot be read is left out."""
     texts: dict[str, str] = {}
     place = file.tell()
     for member in group:
@@ -191,11 +194,13 @@ def _said(file: BinaryIO, group: list[Member]) -> dict[str, Any]:
             texts[ending] = file.read(member.size).decode("utf-8", "replace").strip()
     file.seek(place)
     record = _record(texts.get("json", ""))
-    several = record.get("captions")
+    several, classes = record.get("captions"), record.get("labels")
     captions = (texts.get("txt", ""), record.get("caption"), *(several if isinstance(several, list) else ()))
     label = texts.get("cls") or next((_plain(record[key]) for key in ("label", "class", "cls") if key in record), "")
+    labels = tuple(unicodedata.normalize("NFC", _plain(one)) for one in classes) if isinstance(classes, list) else None
     return {
-        "label": unicodedata.normalize("NFC", label) or None,
+        "label": None if labels is not None else unicodedata.normalize("NFC", label) or None,
+        "labels": labels,
         "captions": tuple(dict.fromkeys(text for text in map(_plain, captions) if text)),
         "group": _plain(record.get("group")),
     }
