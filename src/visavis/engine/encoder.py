@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
-from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ from visavis.engine.engines.engine import Engine, check_engine
 from visavis.engine.engines.network import Network, check_pixels, weight_versions
 from visavis.engine.parts import Parts, TextTower
 from visavis.engine.pictures import Decode, ImageLike, as_picture, list_images
-from visavis.errors import TextsCut, UsageError
+from visavis.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -281,7 +279,7 @@ class Encoder:
             raise UsageError(f"Texts must be a list of at least one text, not {texts!r}.")
         tower = self._text_tower()
         tokens = torch.from_numpy(tower.tokenize(texts))  # [texts, context_length]
-        _warn_of_cut(tower, texts, tokens)
+        tower.warn_of_cut(texts, tokens)
         batches = in_batches(tokens, batch_size)
         if tower.encode_many is None:
             vectors = torch.cat([tower.encode(torch.stack(batch)) for batch in batches]).numpy()
@@ -337,20 +335,6 @@ class Encoder:
             for column in np.argsort(-probabilities[index], kind="stable")
         ]
         return pd.DataFrame(rows)
-
-
-def _warn_of_cut(tower: TextTower, texts: Sequence[str], tokens: Tensor) -> None:
-    """A text that fills its row may have gone on."""
-    full = tokens[:, -1].nonzero().flatten().tolist()
-    if not full or tower.truncated is None:
-        return
-    cut = list(compress(full, tower.truncated([texts[number] for number in full])))
-    if cut:
-        message = (
-            f"{len(cut)} of {len(texts)} texts are longer than {tokens.shape[1]} tokens and are cut there, as CLIP "
-            f"does. The first of them begins with {texts[cut[0]][:40]!r}."
-        )
-        warnings.warn(message, TextsCut, stacklevel=3)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from visavis.engine.texts import encode_tokens
+from visavis.errors import TextsCut
 from visavis.models.clip import CLIP
 from visavis.models.resnet import ResNet
 from visavis.zoo.architectures import Family, family_of, outline_model
@@ -39,6 +42,19 @@ class TextTower:
     logit_scale: float
     encode_many: Callable[[Tensor], Tensor] | None = None
     truncated: Callable[[Sequence[str]], list[bool]] | None = None
+
+    def warn_of_cut(self, texts: Sequence[str], tokens: Tensor) -> None:
+        """Warns with `TextsCut` of texts that are longer than their tokens [texts, context_length]."""
+        full = tokens[:, -1].nonzero().flatten().tolist()  # a text that fills its row may have gone on
+        if not full or self.truncated is None:
+            return
+        cut = list(compress(full, self.truncated([texts[number] for number in full])))
+        if cut:
+            message = (
+                f"{len(cut)} of {len(texts)} texts are longer than {tokens.shape[1]} tokens and are cut there, as CLIP "
+                f"does. The first of them begins with {texts[cut[0]][:40]!r}."
+            )
+            warnings.warn(message, TextsCut, stacklevel=3)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from visavis.errors import UsageError
 from visavis.study.bootstrap import LEVEL
 from visavis.study.standing import Lead, Standing, read_standings
 from visavis.study.summary import ANY_LABEL, FOUND_AGAIN, IMAGE_TO_TEXT, NAMING
+from visavis.study.without_text import without_text
 from visavis.study.wording import listed, margin_in_words, p_in_words, percent, points, points_with_interval
 
 # Of measures that cover equally many models, the one to decide by: naming needs no example, a probe is the fairest test
@@ -81,7 +82,7 @@ def write_verdict(
     shown = {name: read_standings(accuracies, pairs, name) for name in views if name != view}
     changed = {name: standings[measure] for name, standings in shown.items() if measure in standings}
     further += _under_views(standings[measure], changed)
-    further += [*_without_text(standings, models), *chapters]
+    further += [*without_text(standings, models), *chapters]
     return PARAGRAPH.join(" ".join(sentences) for sentences in (matters, further) if sentences)
 
 
@@ -289,34 +290,6 @@ def _widest_gap(changed: Mapping[str, Standing]) -> list[str]:
     view, last = max(gaps, key=lambda cell: gaps[cell].difference)
     best, gap = changed[view].best, _margin(gaps[view, last])
     return [f"The models differ most under {view}: {best} has {gap} more right than {last}."]
-
-
-def _without_text(standings: Mapping[str, Standing], models: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Why some cells are empty: models without a text tower, and what they do instead."""
-    labelled = [str(model["name"]) for model in models if model["training"] == "labels"]
-    if FOUND_AGAIN in standings:
-        return []
-    if labelled and IMAGE_TO_TEXT in standings:
-        have, them = ("have", "them") if len(labelled) > 1 else ("has", "it")
-        return [f"{listed(labelled)} {have} no text tower, so no text finds an image with {them}."]
-    if labelled and ANY_LABEL in standings:
-        have, them = ("have", "them") if len(labelled) > 1 else ("has", "it")
-        return [f"{listed(labelled)} {have} no text tower, so no class is known to {them} by its name."]
-    heads = set(standings["classifier"].rows.index) if "classifier" in standings else set()
-    naming = [name for name in labelled if name in heads]
-    silent = [name for name in labelled if name not in heads]
-    sentences = []
-    if naming:
-        own = "they name with classifiers of their own" if len(naming) > 1 else "it names with a classifier of its own"
-        sentences.append(f"{_no_zero_shot(naming)}; {own}.")
-    if silent:
-        sentences.append(f"{_no_zero_shot(silent)}, and no classifier over these classes is at hand.")
-    return sentences
-
-
-def _no_zero_shot(names: list[str]) -> str:
-    have, them = ("have", "them") if len(names) > 1 else ("has", "it")
-    return f"{listed(names)} {have} no text tower, so zero-shot is empty for {them}"
 
 
 def _does(standing: Standing, of_n: bool = False, say_means: bool = True) -> str:
