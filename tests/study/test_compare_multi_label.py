@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
 import visavis
 from visavis import compare
 from visavis.data.read import read_dataset
+from visavis.data.splits import halves
 from visavis.errors import UsageError
 from visavis.study.chapters.multi_label import _headline
 from visavis.study.study import load_study
@@ -61,7 +63,8 @@ def test_map_is_scikit_learns(study, table):
         encoder = visavis.load(name)
         images = encoder.encode_images([sample.read_bytes() for sample in samples], normalize=True)
         scores = images @ encoder.zero_shot_classifier(classes).T
-        row = study.chapters["multi_label"].set_index("model").loc[name]
+        rows = study.chapters["multi_label"].set_index(["measure", "model"]).sort_index()
+        row = rows.loc[("any_label", name)]
         assert row["value"] == pytest.approx(
             average_precision_score(right[:, often], scores[:, often], average="macro"), abs=1e-6
         )
@@ -71,11 +74,14 @@ def test_map_is_scikit_learns(study, table):
 
 
 def test_the_pair_is_the_difference(study):
-    values = study.chapters["multi_label"].set_index("model")["value"]
-    (pair,) = study.chapters["multi_label_pairs"].itertuples(index=False)
-    assert pair.difference == pytest.approx(values[pair.model_a] - values[pair.model_b])
-    assert pair.low <= pair.difference <= pair.high
-    assert pair.difference > 0  # the better model stands first
+    values = study.chapters["multi_label"].set_index(["measure", "model"])["value"]
+    pairs = study.chapters["multi_label_pairs"]
+    assert pairs["measure"].value_counts().to_dict() == {"any_label": 1, "any_label_probe": 3}
+    for pair in pairs.itertuples(index=False):
+        difference = values[(pair.measure, pair.model_a)] - values[(pair.measure, pair.model_b)]
+        assert pair.difference == pytest.approx(difference)
+        assert pair.low <= pair.difference <= pair.high
+        assert pair.difference >= 0  # the better model stands first
 
 
 @pytest.mark.parametrize(
@@ -84,18 +90,64 @@ def test_the_pair_is_the_difference(study):
 )
 def test_a_lead_is_told_where_the_interval_leaves_out_none(low, said):
     table = pd.DataFrame(
-        [("A", 0.6, 0.5, 0.7, 4), ("B", 0.56, 0.5, 0.6, 4)], columns=["model", "value", "low", "high", "classes"]
+        [("any_label", "A", 0.6, 0.5, 0.7, 4), ("any_label", "B", 0.56, 0.5, 0.6, 4)],
+        columns=["measure", "model", "value", "low", "high", "classes"],
     )
-    pairs = pd.DataFrame([("A", "B", 0.04, low, 0.09)], columns=["model_a", "model_b", "difference", "low", "high"])
+    pairs = pd.DataFrame(
+        [("any_label", "A", "B", 0.04, low, 0.09)],
+        columns=["measure", "model_a", "model_b", "difference", "low", "high"],
+    )
     assert _headline(table, pairs).endswith(said)
-    assert _headline(table, pairs[:0]) == "With A the mAP over 4 classes is 60.0% [50.0, 70.0]"
+    alone = "With A the mAP over 4 classes is 60.0% [50.0, 70.0] by the classes’ names"
+    assert _headline(table, pairs[:0]) == alone
+    probed = pd.concat([table, table.assign(measure="any_label_probe"), table.assign(measure="any_label_probe")])
+    assert _headline(probed, pairs[:0]).endswith("by linear probes")  # that more models were asked
 
 
 def test_images_with_classes_are_asked_for_one(study):
     rows = study.results[study.results["metric"] == "accuracy"]
-    assert set(rows["measure"]) == {"any_label"}
-    assert set(rows["model"]) == set(READERS)
+    assert set(rows["measure"]) == {"any_label", "any_label_probe"}
+    assert set(rows.loc[rows["measure"] == "any_label", "model"]) == set(READERS)
+    assert set(rows.loc[rows["measure"] == "any_label_probe", "model"]) == set(MODELS)
     assert set(rows["n"]) == {28}  # not the picture without a class
+
+
+def test_each_half_is_asked_a_probe_of_the_other(study, table):
+    """By scikit-learn, class by class."""
+    samples = read_dataset(table).samples
+    classes = sorted({name for sample in samples for name in sample.labels})
+    right = np.array([[name in sample.labels for name in classes] for sample in samples])
+    encoder = visavis.load("resnet-mini.emoji")
+    features = encoder.encode_images([sample.read_bytes() for sample in samples])
+    first = np.array(halves(samples, 0))
+    scores = np.zeros(right.shape)
+    for asked in (first, ~first):
+        mean, deviation = features[~asked].mean(axis=0), features[~asked].std(axis=0)
+        deviation[deviation < 1e-8] = 1
+        standard = (features - mean) / deviation
+        for column, own in enumerate(right[~asked].T):
+            if own.any() and not own.all():
+                fitted = LogisticRegression(C=0.1, tol=1e-8, max_iter=10_000).fit(standard[~asked], own)
+                scores[asked, column] = fitted.decision_function(standard[asked])
+    often = right.sum(axis=0) >= 10
+    rows = study.chapters["multi_label"].set_index(["measure", "model"])["value"]
+    wanted = average_precision_score(right[:, often], scores[:, often], average="macro")
+    assert rows[("any_label_probe", "resnet-mini.emoji")] == pytest.approx(wanted, abs=0.01)  # few images: equal order
+
+
+def test_named_parts_are_heeded(table, tmp_path):
+    with table.open(newline="") as file:
+        rows = [*csv.reader(file)][1:]
+    lines = [
+        f'{table.parent}/{path},"{labels}",{"train" if n % 2 else "test"}' for n, (path, labels) in enumerate(rows)
+    ]
+    (tmp_path / "parts.csv").write_text("path,labels,part\n" + "\n".join(lines))
+    study = compare(["resnet-mini.emoji"], tmp_path / "parts.csv")
+    assert study.protocol["data"]["split"].endswith(
+        "14 images for training, 15 images for testing, as the data itself says."
+    )
+    assert set(study.results.loc[study.results["metric"] == "accuracy", "measure"]) == {"any_label_probe"}
+    assert "with a linear probe for each class" in study.verdict
 
 
 def test_a_right_answer_is_any_class_of_the_image(study, table):
@@ -106,7 +158,7 @@ def test_a_right_answer_is_any_class_of_the_image(study, table):
 
 
 def test_it_is_said_saved_and_drawn(study, table):
-    assert "at naming one of several classes" in study.verdict
+    assert "names a class of" in study.verdict
     assert "resnet-mini.emoji has no text tower, so no class is known to it by its name." in study.verdict
     page = table.parent / "out" / "report.html"
     text = page.read_text(encoding="utf-8")
@@ -114,7 +166,8 @@ def test_it_is_said_saved_and_drawn(study, table):
     assert "Class by class" in text
     again = load_study(page.parent)
     assert again.protocol["data"]["split"] == (
-        "Nothing is learnt from images: 29 images with any number of classes for testing."
+        "With any number of classes an image: 0 images for training, 29 images for testing, probes learn from one half "
+        "and are asked about the other."
     )
     assert again.report(page.parent / "again.html").read_text(encoding="utf-8") == text
 
@@ -129,7 +182,7 @@ def test_one_class_or_none(tmp_path, table):
 
 def test_models_that_read_no_texts(table):
     with pytest.raises(UsageError, match="has no text tower, so that it knows no classes by their names"):
-        compare(["resnet-mini.emoji"], table)
+        compare(["resnet-mini.emoji"], table, measures=["any_label"])
 
 
 def test_classes_that_are_too_rare(tmp_path, table):

@@ -71,8 +71,8 @@ def compare(  # noqa: PLR0913  # each is an option
         robustness, levels, invariance, shift, maps, why, recommend. Taken only where named: embedding_probe, a probe
         behind a CLIP's projection; fine_tuning, lora and wise_ft, which train the networks and take their time;
         sensitivity, whether the verdict survives other sizes, crops and prompts. Images with captions alone have
-        image_to_text and chapters, those with several classes any_label and multi_label (mAP), those of which nothing
-        is known found_again, neighbours and given_classes.
+        image_to_text and chapters, those with several classes any_label, any_label_probe and multi_label (mAP), those
+        of which nothing is known found_again, neighbours and given_classes.
     others
         Images of another kind, a folder or a table: how well do the models notice that they are not of your data?
     exclude

@@ -90,9 +90,24 @@ def has_several_labels(dataset: Dataset) -> bool:
 
 
 def only_several_labelled(dataset: Dataset) -> Dataset:
-    """Images whose classes are known, those with none of them included; to test on as `only_captioned`."""
+    """Images whose classes are known, those with none of them included.
+
+    Where the data name a test part, the others train. Elsewhere all test, since naming learns nothing; probes learn
+    from one half and are asked about the other (`halves`).
+    """
     known = [sample for sample in dataset.samples if sample.labels is not None]
-    return _to_test(dataset, known, "without labels")
+    found = _to_test(dataset, known, "without labels")
+    if not names_its_parts(dataset):
+        return found
+    train = tuple(replace(sample, part="train") for sample in known if sample.part != "test")
+    return replace(found, samples=(*train, *found.samples))
+
+
+def halves(samples: Sequence[Sample], seed: int) -> list[bool]:
+    """Which samples are of the first half, by a hash of the seed and their group, or of themselves."""
+    ranks = {key: hashlib.sha256(f"{seed}/{key}".encode()).digest() for key in {_belongs_to(one) for one in samples}}
+    middle = sorted(ranks.values())[len(ranks) // 2]
+    return [ranks[_belongs_to(sample)] < middle for sample in samples]
 
 
 def is_unlabelled(dataset: Dataset) -> bool:
@@ -130,8 +145,11 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
     sizes = f"{_images(count['train'])} for training, {_images(count['test'])} for testing"
     if not after.classes:
         chosen = ", as the data itself says" if names_its_parts(before) else ""
-        what = "with any number of classes" if has_several_labels(after) else "with captions"
-        what = "without labels" if is_unlabelled(after) else what
+        if has_several_labels(after):
+            named = names_its_parts(before)
+            learnt = "as the data itself says" if named else "probes learn from one half and are asked about the other"
+            return f"With any number of classes an image: {sizes}, {learnt}."
+        what = "without labels" if is_unlabelled(after) else "with captions"
         return f"Nothing is learnt from images: {_images(count['test'])} {what} for testing{chosen}."
     if names_its_parts(before):
         words = [f"As the data itself says: {sizes}."]

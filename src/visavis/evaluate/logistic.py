@@ -74,13 +74,16 @@ class Problem:
 
 def as_problem(features: np.ndarray, truth: np.ndarray, n_classes: int) -> Problem:
     """Turns features, float32 [images, features] and best of mean zero, to their principal axes."""
+    axes, variances = principal_axes(features)
+    return Problem(axes=axes, coordinates=features @ axes, variances=variances, truth=truth, n_classes=n_classes)
+
+
+def principal_axes(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal columns float32 [features, rank], without directions that no image has, and mean squares [rank]."""
     gram = (features.T @ features).astype(np.float64) / len(features)
     variances, axes = np.linalg.eigh(gram)
     kept = variances > FLATTEST * max(variances[-1], 1e-12)
-    axes = axes[:, kept].astype(np.float32)
-    return Problem(
-        axes=axes, coordinates=features @ axes, variances=variances[kept], truth=truth, n_classes=n_classes
-    )  # fmt: skip
+    return axes[:, kept].astype(np.float32), variances[kept]
 
 
 def _objective(

@@ -27,6 +27,7 @@ MEASURES = {
     "classifier": "Own classifier",
     "image_to_text": "Finding the caption",
     "any_label": "One of its classes",
+    "any_label_probe": "One of its classes, by linear probes",
     "found_again": "Found again after a change",
 }
 HOW = {
@@ -45,6 +46,8 @@ HOW = {
     "Recall@1, and those among the first five Recall@5",
     "any_label": "each image is asked for the one class whose name, written into prompts, has the nearest text vector; "
     "right is any class that it has",
+    "any_label_probe": "for each class a linear classifier of the model’s features is fitted to images with it and "
+    "without; each image is asked for the likeliest class, and right is any that it has",
     "found_again": "each image, changed as the view says, is looked for among all images as they are, by cosine of the "
     "model’s vectors; in the view mixed each image is changed in one of the ways, drawn by chance. That needs no label "
     "and is no accuracy on anyone’s classes",

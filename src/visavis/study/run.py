@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.data.dataset import Sample
-from visavis.data.splits import has_several_labels, is_unlabelled
+from visavis.data.splits import halves, has_several_labels, is_unlabelled
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
 from visavis.engine.embed import embed_features, pixels_of
@@ -22,9 +22,9 @@ from visavis.study.captions import caption_decisions, captioned, encode_captions
 from visavis.study.evidence import Evidence, Pictures
 from visavis.study.found_again import MIXED, again_decisions, mixed, same_files
 from visavis.study.measures import MEASURES
-from visavis.study.multi_label import class_vectors, classes_among, nearest_decisions
+from visavis.study.multi_label import by_name, by_probe, classes_among, decide, has_class
 from visavis.study.plan import Plan
-from visavis.study.summary import ANY_LABEL, FOUND_AGAIN, IMAGE_TO_TEXT
+from visavis.study.summary import ANY_LABEL, ANY_LABEL_PROBE, FOUND_AGAIN, IMAGE_TO_TEXT
 from visavis.study.unfinished import Unfinished
 
 CELLS = 2**27  # probabilities held at once (512 MiB)
@@ -32,7 +32,10 @@ CELLS = 2**27  # probabilities held at once (512 MiB)
 
 @dataclass
 class Findings:
-    """What the run gathers; `probabilities` are those of the first view, for each (measure, model)."""
+    """What the run gathers; `probabilities` are those of the first view, for each (measure, model).
+
+    Of images that may have several classes they are scores of any scale, the higher the likelier.
+    """
 
     predictions: list[pd.DataFrame] = field(default_factory=list)
     probabilities: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -45,7 +48,8 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     findings = Findings()
     train, test = plan.part("train"), plan.part("test")
     if not plan.classes:
-        ask = _find_again if is_unlabelled(plan.dataset) else _ask_texts
+        ask = _find_again if is_unlabelled(plan.dataset) else _ask_captions
+        ask = _ask_classes if has_several_labels(plan.dataset) else ask
         ask(plan, findings, progress)
         return findings
     wanted = [measure for measure in MEASURES if plan.wants(measure)]
@@ -84,27 +88,49 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     return findings
 
 
-def _ask_texts(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
-    """What can be decided where images have no single class, by models that read texts: a class, or the caption."""
-    decide: Callable[[Encoder, np.ndarray, np.ndarray], pd.DataFrame]  # of images and texts
-    if has_several_labels(plan.dataset):
-        measure, classes = ANY_LABEL, classes_among(plan.dataset)
-        asked = tuple(sample for sample in plan.part("test") if sample.labels)
-        read = partial(class_vectors, classes=classes, templates=plan.templates)
-        decide = partial(nearest_decisions, asked, classes)
-    else:
-        measure, known = IMAGE_TO_TEXT, captioned(plan.part("test"))
-        asked, decide = known.samples, partial(caption_decisions, known)
-        read = partial(encode_captions, texts=known.texts)
-    for encoder in plan.encoders if plan.wants(measure) else ():
+def _ask_captions(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
+    """Where there are captions and no labels: which caption each image is nearest to, of models that read texts."""
+    known = captioned(plan.part("test"))
+    for encoder in plan.encoders if plan.wants(IMAGE_TO_TEXT) else ():
         try:
-            texts = read(encoder)
+            texts = encode_captions(encoder, known.texts)
             for view in plan.views:
-                features = _features(encoder, asked, view, f"test images, {view.name}", progress)
-                decisions = decide(encoder, encoder.project(features), texts)
-                findings.predictions.append(_labelled(decisions, asked, encoder, view.name, measure))
+                features = _features(encoder, known.samples, view, f"test images, {view.name}", progress)
+                decisions = caption_decisions(known, encoder, encoder.project(features), texts)
+                findings.predictions.append(_labelled(decisions, known.samples, encoder, view.name, IMAGE_TO_TEXT))
         except NotMeasurable as reason:
-            findings.empty_cells.append({"model": encoder.name, "measure": measure, "reason": str(reason)})
+            findings.empty_cells.append({"model": encoder.name, "measure": IMAGE_TO_TEXT, "reason": str(reason)})
+
+
+def _ask_classes(plan: Plan, findings: Findings, progress: ShowProgress) -> None:
+    """Where images may have several classes: which of all is the likeliest, by its name and by probes."""
+    classes = classes_among(plan.dataset)
+    train, test = plan.part("train"), plan.part("test")
+    right, clean = has_class(test, classes), parse_view("clean")
+    asked = np.flatnonzero(right.any(axis=1))
+    samples = tuple(test[place] for place in asked)
+    first = np.array(halves(test, plan.seed))
+    for encoder in plan.encoders:
+        views = [_features(encoder, test, view, f"test images, {view.name}", progress) for view in plan.views]
+
+        learnt = _features(encoder, train, clean, "training images", progress)
+        unchanged = _features(encoder, test, clean, "test images, clean", progress)
+        ways = {
+            ANY_LABEL: partial(by_name, encoder, classes, plan.templates, views),
+            ANY_LABEL_PROBE: partial(by_probe, learnt, has_class(train, classes), unchanged, right, first, views),
+        }
+        for measure, ask in ways.items():
+            if not plan.wants(measure):
+                continue
+            try:
+                found = ask()
+            except NotMeasurable as reason:
+                findings.empty_cells.append({"model": encoder.name, "measure": measure, "reason": str(reason)})
+                continue
+            findings.probabilities[measure, encoder.name] = found[0].scores
+            for view, own in zip(plan.views, found, strict=True):
+                decisions = decide(samples, classes, own.scores[asked], own.sure[asked])
+                findings.predictions.append(_labelled(decisions, samples, encoder, view.name, measure))
 
 
 def _find_again(plan: Plan, findings: Findings, progress: ShowProgress) -> None:

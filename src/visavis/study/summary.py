@@ -14,10 +14,12 @@ RESULT_COLUMNS = (
 NAMING = "naming"
 IMAGE_TO_TEXT = "image_to_text"  # the measure of images with captions and no labels: recall@1 is its accuracy
 ANY_LABEL = "any_label"  # that of images with several classes: the share whose nearest class is one of theirs
+ANY_LABEL_PROBE = "any_label_probe"  # the same with a linear probe for each class, which every model can be asked
 FOUND_AGAIN = "found_again"  # that of images of which nothing is known: whether changed ones are found among all
 UNCLASSED = (
     IMAGE_TO_TEXT,
     ANY_LABEL,
+    ANY_LABEL_PROBE,
     FOUND_AGAIN,
 )  # an image is of no one class there, over which accuracies could be balanced
 

@@ -15,7 +15,7 @@ import pandas as pd
 from visavis.errors import UsageError
 from visavis.study.bootstrap import LEVEL
 from visavis.study.standing import Lead, Standing, read_standings
-from visavis.study.summary import ANY_LABEL, FOUND_AGAIN, IMAGE_TO_TEXT, NAMING
+from visavis.study.summary import ANY_LABEL, ANY_LABEL_PROBE, FOUND_AGAIN, IMAGE_TO_TEXT, NAMING
 from visavis.study.without_text import without_text
 from visavis.study.wording import listed, margin_in_words, p_in_words, percent, points, points_with_interval
 
@@ -25,7 +25,7 @@ TUNED = ("fine_tuning", "wise_ft", "lora")
 PREFERENCE = (NAMING, "linear_probe", "embedding_probe", *TUNED, "knn", "zero_shot", "classifier")
 PARAGRAPH = "\n\n"
 MANY_VIEWS = 3  # changed ones, which have one sentence in place of one each
-WITH_EXAMPLES = ("linear_probe", "embedding_probe", *TUNED, "knn")
+WITH_EXAMPLES = ("linear_probe", "embedding_probe", *TUNED, "knn", ANY_LABEL_PROBE)
 WITHOUT_EXAMPLES = (NAMING, "zero_shot", "classifier", IMAGE_TO_TEXT, ANY_LABEL)
 MEANS = {
     NAMING: "without examples",
@@ -39,6 +39,7 @@ MEANS = {
     "classifier": "with its own classifier",
     IMAGE_TO_TEXT: "at finding captions",
     ANY_LABEL: "at naming one of several classes",
+    ANY_LABEL_PROBE: "with a linear probe for each class",
     FOUND_AGAIN: "at finding changed images again",
 }
 

@@ -9,16 +9,23 @@ from made_section import cells_of, draw_section, numbers_in
 MODELS = ["RN-mini.emoji", "<b>ViT</b>"]
 TABLES = {
     "multi_label": pd.DataFrame(
-        [(MODELS[0], "map", 0.41, 0.31, 0.59, 300, 2), (MODELS[1], "map", 0.52, 0.45, 0.6, 300, 2)],
-        columns=["model", "metric", "value", "low", "high", "n", "classes"],
+        [
+            ("any_label", MODELS[0], "map", 0.41, 0.31, 0.59, 300, 2),
+            ("any_label", MODELS[1], "map", 0.52, 0.45, 0.6, 300, 2),
+        ],
+        columns=["measure", "model", "metric", "value", "low", "high", "n", "classes"],
     ),
     "multi_label_classes": pd.DataFrame(
-        [(model, name, value, 33) for model in MODELS for name, value in (("<i>cat</i>", 0.37), ("dog", 0.67))],
-        columns=["model", "class", "value", "images"],
+        [
+            ("any_label", model, name, value, 33)
+            for model in MODELS
+            for name, value in (("<i>cat</i>", 0.37), ("dog", 0.67))
+        ],
+        columns=["measure", "model", "class", "value", "images"],
     ),
     "multi_label_pairs": pd.DataFrame(
-        [(MODELS[0], MODELS[1], -0.11, -0.18, -0.04, 300)],
-        columns=["model_a", "model_b", "difference", "low", "high", "n"],
+        [("any_label", MODELS[0], MODELS[1], -0.11, -0.18, -0.04, 300)],
+        columns=["measure", "model_a", "model_b", "difference", "low", "high", "n"],
     ),
 }
 

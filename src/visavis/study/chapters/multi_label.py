@@ -18,26 +18,29 @@ from visavis.evaluate.scores import NotMeasurable
 from visavis.study.answers import number_groups
 from visavis.study.bootstrap import Resampling
 from visavis.study.chapters.chapter import Chapter, Material
-from visavis.study.multi_label import class_scores, class_vectors, classes_among, has_class
+from visavis.study.multi_label import classes_among, has_class
+from visavis.study.summary import ANY_LABEL
 from visavis.study.wording import percent, points_with_interval
 
 MIN_IMAGES = 10  # of a class, for its place in the mean
 
 
 def multi_label(material: Material) -> Chapter:
-    """How well each model orders the images for each class, by the cosine of the image and the class's prompts.
+    """How well each model orders the images for each class: by the class's prompts, and by a probe of its features.
 
     Resamples are of images, or of groups, and all models share them.
 
     Returns:
-        multi_label: model, metric (map), value, low, high, n, classes (in the mean); the best first.
-        multi_label_classes: model, class, value (average precision), images (that have it).
-        multi_label_pairs: model_a (the better), model_b, difference (of their mAP), low, high, n.
+        multi_label: measure (by names or by probes), model, metric (map), value, low, high, n, classes (in the mean);
+            the best first.
+        multi_label_classes: measure, model, class, value (average precision), images (that have it).
+        multi_label_pairs: measure, model_a (the better), model_b, difference (of their mAP), low, high, n.
     """
     test = material.plan.part("test")
     classes = classes_among(material.plan.dataset)
     right = has_class(test, classes)
-    right, classes = right[:, right.any(axis=0)], tuple(np.array(classes, object)[right.any(axis=0)])
+    had = right.any(axis=0)
+    right, classes = right[:, had], tuple(np.array(classes, object)[had])
     often = right.sum(axis=0) >= MIN_IMAGES
     if not often.any():
         raise NotMeasurable(f"None of the classes has {MIN_IMAGES} test images, with fewer of which mAP is chance.")
@@ -45,33 +48,30 @@ def multi_label(material: Material) -> Chapter:
     counts = np.vstack(
         [np.ones(len(test), int), _resamples([sample.group or sample.id for sample in test], resampling)]
     )
-    found = {}  # [1 + draws, classes] for each model, the first row of the images themselves
-    for encoder in material.plan.encoders:
-        material.progress(f"classes by {encoder.name}", 0, 1)
-        try:
-            vectors = class_vectors(encoder, classes, material.plan.templates)
-        except NotMeasurable:
-            continue
-        scores = class_scores(material.embed(encoder, test, material.view), vectors)
-        found[encoder.name] = average_precisions(scores, right, counts)
-    if not found:
-        raise NotMeasurable("None of the models reads texts, so that classes are no more than names to them.")
-    means = {model: np.nanmean(precisions[:, often], axis=1) for model, precisions in found.items()}  # [1 + draws]
+    found = {}  # [1 + draws, classes] for each measure and model, the first row of the images themselves
+    for (measure, model), scores in material.probabilities.items():  # [test images, classes]
+        material.progress(f"classes by {model}", 0, 1)
+        found[measure, model] = average_precisions(scores[:, had], right, counts)
+    means = {cell: np.nanmean(precisions[:, often], axis=1) for cell, precisions in found.items()}  # [1 + draws]
     means = dict(sorted(means.items(), key=lambda item: -item[1][0]))  # the best first
-    rows = [(model, "map", *_interval(mean, resampling), len(test), int(often.sum())) for model, mean in means.items()]
-    table = pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n", "classes"])
+    rows = [(*cell, "map", *_interval(mean, resampling), len(test), int(often.sum())) for cell, mean in means.items()]
+    table = pd.DataFrame(rows, columns=["measure", "model", "metric", "value", "low", "high", "n", "classes"])
     each = [
-        (model, name, precisions[0, column], int(right[:, column].sum()))
-        for model, precisions in found.items()
+        (*cell, name, precisions[0, column], int(right[:, column].sum()))
+        for cell, precisions in found.items()
         for column, name in enumerate(classes)
     ]
-    pairs = [(a, b, *_interval(means[a] - means[b], resampling), len(test)) for a, b in combinations(means, 2)]
-    pair_table = pd.DataFrame(pairs, columns=["model_a", "model_b", "difference", "low", "high", "n"])
+    pairs = [
+        (a[0], a[1], b[1], *_interval(means[a] - means[b], resampling), len(test))
+        for a, b in combinations(means, 2)
+        if a[0] == b[0]
+    ]
+    pair_table = pd.DataFrame(pairs, columns=["measure", "model_a", "model_b", "difference", "low", "high", "n"])
     headline = _headline(table, pair_table)
     return Chapter(
         tables={
             "multi_label": table,
-            "multi_label_classes": pd.DataFrame(each, columns=["model", "class", "value", "images"]),
+            "multi_label_classes": pd.DataFrame(each, columns=["measure", "model", "class", "value", "images"]),
             "multi_label_pairs": pair_table,
         },
         headline=headline,
@@ -97,10 +97,14 @@ def _interval(values: np.ndarray, resampling: Resampling) -> tuple[float, float,
 
 
 def _headline(table: pd.DataFrame, pairs: pd.DataFrame) -> str:
-    """The best by mAP, and whether its interval tells it from the next."""
-    best = table.iloc[0]
+    """The best by mAP, and whether its interval tells it from the next; of the measure that most models have."""
+    covered = table["measure"].value_counts()
+    measure = ANY_LABEL if covered.get(ANY_LABEL, 0) == covered.max() else covered.index[0]
+    best = table[table["measure"] == measure].iloc[0]
+    pairs = pairs[pairs["measure"] == measure]
     share = percent(best["value"], best["low"], best["high"])
-    said = f"With {best['model']} the mAP over {int(best['classes'])} classes is {share}"
+    how = "by the classes’ names" if measure == ANY_LABEL else "by linear probes"
+    said = f"With {best['model']} the mAP over {int(best['classes'])} classes is {share} {how}"
     if pairs.empty:
         return said
     lead = pairs.iloc[0]  # of the best over the next
