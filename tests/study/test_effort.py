@@ -12,7 +12,7 @@ from visavis.errors import UsageError
 from visavis.study.chapters.write import CHAPTERS
 from visavis.study.effort import EFFORTS, effort_of, thin_out
 from visavis.study.measures import MEASURES
-from visavis.study.summary import IMAGE_TO_TEXT
+from visavis.study.summary import UNCLASSED
 
 labels = some.lists(some.tuples(some.sampled_from("abcdef"), some.sampled_from(["train", "test"])), max_size=60)
 
@@ -58,7 +58,7 @@ def test_both_parts_keep_the_same_classes_first():
 
 def test_efforts_name_what_there_is():
     for effort in EFFORTS.values():
-        assert set(effort.measures) <= {*MEASURES, IMAGE_TO_TEXT, *CHAPTERS}
+        assert set(effort.measures) <= {*MEASURES, *UNCLASSED, *CHAPTERS}
         assert all(parse_view(name).name == name for name in effort.views)
     with pytest.raises(UsageError, match="Did you mean quick"):
         effort_of("quik")

@@ -54,7 +54,7 @@ def test_the_protocol_holds_what_is_needed_to_repeat(study, models, photos):
     assert study.protocol["arguments"] == {
         "models": [models.resnet, models.clip_vit], "data": str(photos), "views": ["clean"], "templates": [],
         "measures": [], "others": None, "exclude": [], "test_fraction": 0.5,
-        "resolution": None, "crop": "own", "margin": 0.02, "seed": 0,
+        "resolution": None, "crop": "own", "classes": [], "equal": None, "margin": 0.02, "seed": 0,
         "effort": "usual",
     }  # fmt: skip
     assert study.protocol["seed"] == 0
