@@ -56,6 +56,7 @@ def test_labels_from_text_and_file(tmp_path):
     (tmp_path / "l.txt").write_bytes("\ufefffox\r\n\n red car \n".encode())
     assert read_labels(" cat,, dog ", tmp_path / "l.txt") == ["cat", "dog", "fox", "red car"]
     assert read_labels(None, None) is None
+    assert read_labels('"spray, for hair", cat\ndog', None) == ["spray, for hair", "cat", "dog"]
     for text, file, said in (
         (" , ", None, "No label was given"),
         ("cat,fox,cat", None, "'cat' stands twice"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visavis.data.dataset import Dataset, Sample, sample_id
-from visavis.data.splits import describe_split, only_labelled, parts_by_name, split
+from visavis.data.splits import describe_split, halves, only_labelled, parts_by_name, split
 from visavis.errors import UsageError, VisavisError
 
 
@@ -225,3 +225,21 @@ class TestGroups:
         data = dataset(*samples)
         words = describe_split(data, split(data, test_fraction=0.5, seed=0), seed=0)
         assert "1 group is in both parts" in words
+
+
+@given(datasets, st.integers(0, 2**20))
+def test_halves_part_no_copies_and_no_groups(data, seed):
+    samples = [
+        replace(one, group=one.label or "") if number % 3 == 0 else one for number, one in enumerate(data.samples)
+    ]
+    first = halves(samples, seed)
+    for a, in_first in zip(samples, first, strict=True):
+        for b, also in zip(samples, first, strict=True):
+            if a.data == b.data or (a.group and a.group == b.group):
+                assert in_first == also
+    assert dict(zip(samples, first, strict=True)) == dict(zip(samples[::-1], halves(samples[::-1], seed), strict=True))
+
+
+def test_halves_are_halves():
+    assert sum(halves(of_class("cat", 20), seed=3)) == 10
+    assert halves(of_class("cat", 20), seed=3) != halves(of_class("cat", 20), seed=4)

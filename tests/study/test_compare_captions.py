@@ -9,7 +9,7 @@ import pytest
 from visavis import compare
 from visavis.data.read import read_dataset
 from visavis.errors import UsageError
-from visavis.study.chapters.write import NEEDS_LABELS
+from visavis.study.chapters.write import LACKS
 from visavis.study.study import load_study
 
 MODELS = ["RN-mini.emoji", "resnet-mini.emoji", "ViT-mini-8.emoji"]
@@ -97,7 +97,7 @@ def test_a_quick_look_of_named_parts_and_one_class(tmp_path, table):
         "Nothing is learnt from images: 10 images with captions for testing, as the data itself says."
     )
     named = compare(MODELS[:1], tmp_path / "one.csv", measures=["image_to_text", "quality"])
-    assert named.protocol["chapters"] == {"quality": {"missing": NEEDS_LABELS}}
+    assert named.protocol["chapters"] == {"quality": {"missing": LACKS["captions"]}}
 
 
 def test_corruptions_are_told_of_captions_too(table):

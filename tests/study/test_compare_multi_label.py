@@ -143,9 +143,10 @@ def test_named_parts_are_heeded(table, tmp_path):
     ]
     (tmp_path / "parts.csv").write_text("path,labels,part\n" + "\n".join(lines))
     study = compare(["resnet-mini.emoji"], tmp_path / "parts.csv")
-    assert study.protocol["data"]["split"].endswith(
-        "14 images for training, 15 images for testing, as the data itself says."
+    said = (
+        "As the data itself says: 14 images for training, 15 images for testing, with any number of classes an image."
     )
+    assert study.protocol["data"]["split"] == said
     assert set(study.results.loc[study.results["metric"] == "accuracy", "measure"]) == {"any_label_probe"}
     assert "with a linear probe for each class" in study.verdict
 
@@ -166,8 +167,8 @@ def test_it_is_said_saved_and_drawn(study, table):
     assert "Class by class" in text
     again = load_study(page.parent)
     assert again.protocol["data"]["split"] == (
-        "With any number of classes an image: 0 images for training, 29 images for testing, probes learn from one half "
-        "and are asked about the other."
+        "29 images with any number of classes for testing; probes learn from one half and are asked about the other, "
+        "both ways round."
     )
     assert again.report(page.parent / "again.html").read_text(encoding="utf-8") == text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,12 +14,13 @@ import pytest
 
 import visavis
 from visavis import compare
+from visavis.bulk.classify import read_labels
 from visavis.data.read import read_dataset
 from visavis.data.views import parse_view
 from visavis.engine.pictures import read_picture
 from visavis.errors import UsageError
 from visavis.evaluate.scores import unit_rows
-from visavis.study.chapters.write import NEEDS_ANYTHING
+from visavis.study.chapters.write import LACKS
 from visavis.study.found_again import CHANGES, MIXED
 from visavis.study.study import load_study
 
@@ -116,7 +118,7 @@ def test_it_is_saved_and_drawn(study, tmp_path):
 
 
 def test_the_command_asks_names_of_a_file_and_says_how_to_repeat_it(folder, tmp_path):
-    (tmp_path / "names.txt").write_text("face\nanimal\n")
+    (tmp_path / "names.txt").write_text("face, smiling\nanimal\n")
     command = [Path(sys.executable).with_name("visavis"), "compare", READERS[0], "--data", folder]
     command += ["--out", tmp_path / "out", "--classes-file", tmp_path / "names.txt"]
     command += ["--view", "mirror", "--measures", "found_again,given_classes"]
@@ -124,15 +126,19 @@ def test_the_command_asks_names_of_a_file_and_says_how_to_repeat_it(folder, tmp_
     assert done.returncode == 0, done.stderr
     assert "RN-mini.emoji finds" in done.stdout
     saved = load_study(tmp_path / "out")
-    assert "--classes face,animal" in saved.protocol["command"]
+    again = shlex.split(saved.protocol["command"])
+    assert read_labels(again[again.index("--classes") + 1], None) == ["face, smiling", "animal"]
     assert set(saved.results.loc[saved.results["metric"] == "accuracy", "view"]) == {"mirror"}
-    assert set(pd.read_csv(tmp_path / "out" / "tables" / "given_classes.csv")["predicted"]) <= {"face", "animal"}
+    assert set(pd.read_csv(tmp_path / "out" / "tables" / "given_classes.csv")["predicted"]) <= {
+        "face, smiling",
+        "animal",
+    }
 
 
 def test_the_usual_changes_are_taken_where_none_is_named(folder):
     study = compare(MODELS[2:], folder, measures=["found_again", "why"], effort="quick")
     assert list(dict.fromkeys(study.predictions["view"])) == [MIXED, *CHANGES]
-    assert study.protocol["chapters"] == {"why": {"missing": NEEDS_ANYTHING}}
+    assert study.protocol["chapters"] == {"why": {"missing": LACKS["nothing"]}}
 
 
 def test_what_such_images_cannot_be_asked(folder, tmp_path):

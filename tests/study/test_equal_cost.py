@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 
 from visavis import compare, load
 from visavis.data.read import read_dataset
@@ -36,6 +39,23 @@ def test_the_largest_size_within_the_cheapest_ones_budget():
     size = by_name[dear].image_size
     assert size < load(dear).image_size
     assert macs_at(dear, size) <= own[cheap] < macs_at(dear, size + 8)
+
+
+def test_a_row_of_the_other_choices_is_what_a_study_on_that_budget_finds_with_the_same_crop(tmp_path):
+    samples = [sample for sample in read_dataset("emoji").samples if sample.part == "test"][:40]
+    lines = ["path,label,part"]
+    for sample in samples:
+        with Image.open(io.BytesIO(sample.read_bytes())) as picture:
+            picture.convert("RGB").resize((90, 60)).save(tmp_path / f"{sample.id}.png")
+        lines.append(f'{sample.id}.png,"{sample.label}",test')
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    models = ["RN-mini.emoji", "ViT-mini-8.emoji"]
+    study = compare(models, tmp_path / "table.csv", measures=["zero_shot", "sensitivity"], crop="squash")
+    row = study.chapters["sensitivity"].set_index("choice").loc["equal MACs"]
+    other = compare(models, tmp_path / "table.csv", measures=["zero_shot"], crop="squash", equal="macs")
+    found = other.results[other.results["metric"] == "accuracy"].set_index("model")["value"]
+    assert row["value"] == found[row["best"]]
+    assert row["difference"] == pytest.approx(abs(found[models[0]] - found[models[1]]))
 
 
 def test_models_of_one_cost_stay_as_they_are():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -44,12 +45,14 @@ class Classified:
 def read_labels(text: str | None, file: Path | None) -> list[str] | None:
     """The labels of "a, b" and those of a file, one a line; None where neither is given.
 
+    Quotes keep a comma: '"spray, for hair", b'.
+
     Raises:
         UsageError: The file cannot be read, there is no label in them, or one stands twice.
     """
     if text is None and file is None:
         return None
-    labels = text.split(",") if text else []
+    labels = [label for row in csv.reader((text or "").splitlines(), skipinitialspace=True) for label in row]
     if file is not None:
         try:
             labels += file.read_text("utf-8-sig").splitlines()

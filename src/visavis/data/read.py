@@ -66,11 +66,6 @@ def _some(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def has_captions_alone(dataset: Dataset) -> bool:
-    """Whether there are captions and no two labels, so that images and texts can only find each other."""
-    return len(dataset.classes) < 2 and any(sample.captions for sample in dataset.samples)
-
-
 def require_several_classes(dataset: Dataset) -> None:
     """Naming one of an image's classes needs two to choose from. Raises UsageError where there are fewer."""
     found = sorted({name for sample in dataset.samples for name in sample.labels or ()})

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from visavis.data.dataset import Dataset, Sample, Skipped
 from visavis.data.decoding import UnreadableImage
+from visavis.data.known import known_of
 from visavis.errors import UsageError, VisavisError
 
 _TRAIN_NAMES = ("train", "training")
@@ -84,11 +85,6 @@ def only_captioned(dataset: Dataset) -> Dataset:
     return _to_test(dataset, [sample for sample in dataset.samples if sample.captions], "without a caption")
 
 
-def has_several_labels(dataset: Dataset) -> bool:
-    """Whether images may have several classes, and none has the one."""
-    return not dataset.classes and any(sample.labels is not None for sample in dataset.samples)
-
-
 def only_several_labelled(dataset: Dataset) -> Dataset:
     """Images whose classes are known, those with none of them included.
 
@@ -104,15 +100,13 @@ def only_several_labelled(dataset: Dataset) -> Dataset:
 
 
 def halves(samples: Sequence[Sample], seed: int) -> list[bool]:
-    """Which samples are of the first half, by a hash of the seed and their group, or of themselves."""
-    ranks = {key: hashlib.sha256(f"{seed}/{key}".encode()).digest() for key in {_belongs_to(one) for one in samples}}
-    middle = sorted(ranks.values())[len(ranks) // 2]
-    return [ranks[_belongs_to(sample)] < middle for sample in samples]
+    """Which samples are of the first half, by a hash of the seed and themselves; groups and identical files stay whole.
 
-
-def is_unlabelled(dataset: Dataset) -> bool:
-    """Whether nothing is known of the images: no label, no labels, no caption."""
-    return not any(sample.label is not None or sample.labels or sample.captions for sample in dataset.samples)
+    Raises VisavisError where a file can no longer be read.
+    """
+    together = sorted(_inseparable(samples), key=lambda own: min(_rank(seed, sample) for sample in own))
+    first = {sample.id for own in together[: len(together) // 2] for sample in own}
+    return [sample.id in first for sample in samples]
 
 
 def only_test(dataset: Dataset) -> Dataset:
@@ -144,12 +138,14 @@ def describe_split(before: Dataset, after: Dataset, *, seed: int) -> str:
     count = {part: sum(sample.part == part for sample in after.samples) for part in ("train", "test")}
     sizes = f"{_images(count['train'])} for training, {_images(count['test'])} for testing"
     if not after.classes:
-        chosen = ", as the data itself says" if names_its_parts(before) else ""
-        if has_several_labels(after):
-            named = names_its_parts(before)
-            learnt = "as the data itself says" if named else "probes learn from one half and are asked about the other"
-            return f"With any number of classes an image: {sizes}, {learnt}."
-        what = "without labels" if is_unlabelled(after) else "with captions"
+        named, known = names_its_parts(before), known_of(after)
+        if known == "classes" and not named:
+            halved = "probes learn from one half and are asked about the other"
+            return f"{_images(count['test'])} with any number of classes for testing; {halved}, both ways round."
+        if known == "classes":
+            return f"As the data itself says: {sizes}, with any number of classes an image."
+        what = {"captions": "with captions", "nothing": "without labels"}[known]
+        chosen = ", as the data itself says" if named else ""
         return f"Nothing is learnt from images: {_images(count['test'])} {what} for testing{chosen}."
     if names_its_parts(before):
         words = [f"As the data itself says: {sizes}."]

@@ -11,13 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from visavis.data.known import known_of
 from visavis.data.presets import expand_views
 from visavis.data.prompts import read_prompts
-from visavis.data.read import has_captions_alone, read_dataset, require_classes, require_several_classes
+from visavis.data.read import read_dataset, require_classes, require_several_classes
 from visavis.data.splits import (
     describe_split,
-    has_several_labels,
-    is_unlabelled,
     only_captioned,
     only_labelled,
     only_several_labelled,
@@ -59,7 +58,7 @@ from visavis.study.protocol import (
 )
 from visavis.study.run import Findings, run_measures
 from visavis.study.study import Study
-from visavis.study.summary import ANY_LABEL, FOUND_AGAIN, IMAGE_TO_TEXT, summarize, with_naming
+from visavis.study.summary import ANY_LABEL, ANY_LABEL_PROBE, FOUND_AGAIN, IMAGE_TO_TEXT, summarize, with_naming
 from visavis.study.unfinished import Unfinished
 from visavis.study.verdict import write_verdict
 from visavis.zoo.preprocess import Crop
@@ -167,21 +166,27 @@ def _read_plan(
     seed, others, most = arguments["seed"], arguments["others"], effort_of(arguments["effort"]).images
     read = read_dataset(arguments["data"], progress=lambda done, total: progress("reading images", done, total))
     strange = () if others is None else read_dataset(others).samples
-    parted = split(read, test_fraction=arguments["test_fraction"], seed=seed)
-    if has_several_labels(read):
+    known = known_of(read)
+    if arguments["classes"] and known != "nothing":
+        raise UsageError(
+            f"--classes names what images without labels may show, and those of {arguments['data']!r} have labels or "
+            "captions. Leave out --classes; other prompts for the data's own classes are --template's."
+        )
+    if known in ("captions", "nothing"):
+        _check_without_labels(arguments)
+    if known == "classes":
         require_several_classes(read)
         whole = only_several_labelled(read)
-    elif is_unlabelled(read):
+    elif known == "captions":
+        whole = only_captioned(read)
+        require_choice(whole)
+    elif known == "nothing":
         whole = only_test(read)
-        _check_without_labels(arguments)
         require_others(whole.samples, whole.name)
         changed = tuple(view for view in views if view.name != "clean")
-        views = tuple(map(parse_view, ("clean", *CHANGES))) if not changed else (parse_view("clean"), *changed)
-    elif has_captions_alone(read):
-        whole = only_captioned(read)
-        _check_without_labels(arguments)
-        require_choice(whole)
+        views = (parse_view("clean"), *(changed or map(parse_view, CHANGES)))
     else:
+        parted = split(read, test_fraction=arguments["test_fraction"], seed=seed)
         require_classes(parted)
         whole = only_labelled(parted)
     used = whole if most is None else thin_out(whole, most, seed)
@@ -190,11 +195,6 @@ def _read_plan(
         said += (
             f" For a quick look these are {len(used.samples):,} of {len(whole.samples):,} images; what learns from "
             "examples knows their classes alone."
-        )
-    if arguments["classes"] and not is_unlabelled(read):
-        raise UsageError(
-            f"--classes names what images without labels may show, and those of {arguments['data']!r} have labels or "
-            "captions. Leave out --classes; other prompts for the data's own classes are --template's."
         )
     plan = Plan(
         encoders=encoders,
@@ -207,6 +207,7 @@ def _read_plan(
         measures=tuple(arguments["measures"]),
         others=strange,
         margin=arguments["margin"],
+        crop=arguments["crop"],
     )
     return plan, said
 
@@ -262,7 +263,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         },
         "models": described,
         "measures": {name: {"chosen": findings.chosen.get(name, {})} for name in MEASURES if plan.wants(name)}
-        | ({"zero_shot": {"templates": list(plan.templates)}} if plan.classes or has_several_labels(whole) else {})
+        | ({"zero_shot": {"templates": list(plan.templates)}} if plan.known in ("class", "classes") else {})
         | ({"given_classes": {"templates": list(plan.templates)}} if plan.given else {}),
         "empty_cells": findings.empty_cells,
         "chapters": written.described(),
@@ -285,13 +286,12 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
 
 def _what_is_for(plan: Plan) -> str:
     """Which measure such data have, where none of theirs was named."""
-    if plan.classes:
-        return "they have labels, and captions are then found in the chapter retrieval alone."
-    if is_unlabelled(plan.dataset):
-        return f"they have neither labels nor captions, which is what {FOUND_AGAIN} is for."
-    if has_several_labels(plan.dataset):
-        return f"they have several classes an image, which is what {ANY_LABEL} is for."
-    return f"they have captions and no labels, which is what {IMAGE_TO_TEXT} is for."
+    return {
+        "class": "they have labels, and captions are then found in the chapter retrieval alone.",
+        "classes": f"they have several classes an image, which is what {ANY_LABEL} and {ANY_LABEL_PROBE} are for.",
+        "captions": f"they have captions and no labels, which is what {IMAGE_TO_TEXT} is for.",
+        "nothing": f"they have neither labels nor captions, which is what {FOUND_AGAIN} is for.",
+    }[plan.known]
 
 
 def with_statistics(material: Material, costs: pd.DataFrame) -> Material:

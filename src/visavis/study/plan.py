@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visavis.data.dataset import Dataset, Sample
+from visavis.data.known import Known, known_of
 from visavis.study.measures import ON_REQUEST
 from visavis.study.pairs import MARGIN
 
 if TYPE_CHECKING:
     from visavis.data.views import View
     from visavis.engine.encoder import Encoder
+    from visavis.zoo.preprocess import Crop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Plan:
         measures: Names of the measures and chapters that were asked for; empty for all but `ON_REQUEST`.
         others: Images of another kind, which a model should notice; empty where none were given.
         margin: A difference in accuracy that makes none, a fraction.
+        crop: Which part of an image the models see, as in `load`.
     """
 
     encoders: tuple[Encoder, ...]
@@ -42,6 +45,7 @@ class Plan:
     measures: tuple[str, ...] = ()
     others: tuple[Sample, ...] = ()
     margin: float = MARGIN
+    crop: Crop = "own"
 
     def part(self, name: str) -> tuple[Sample, ...]:
         """The samples of "train" or "test"."""
@@ -50,6 +54,11 @@ class Plan:
     def wants(self, measure: str) -> bool:
         """Whether a measure or chapter is to be taken."""
         return measure in self.measures if self.measures else measure not in ON_REQUEST
+
+    @property
+    def known(self) -> Known:
+        """What is known of the images."""
+        return "class" if self.classes else known_of(self.dataset)
 
     @property
     def prompt_names(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import platform
 import shlex
@@ -70,7 +72,7 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts = ["visavis", "compare", *arguments["models"], "--data", arguments["data"]]
     parts += [word for view in arguments["views"] for word in ("--view", view)]
     parts += [word for template in arguments["templates"] for word in ("--template", template)]
-    parts += ["--classes", ",".join(arguments["classes"])] if arguments["classes"] else []
+    parts += ["--classes", _by_comma(arguments["classes"])] if arguments["classes"] else []
     parts += ["--measures", ",".join(arguments["measures"])] if arguments["measures"] else []
     parts += ["--others", arguments["others"]] if arguments["others"] is not None else []
     parts += ["--exclude", ",".join(arguments["exclude"])] if arguments["exclude"] else []
@@ -81,6 +83,13 @@ def command_line(arguments: dict[str, Any]) -> str:
     parts += ["--margin", str(arguments["margin"]), "--seed", str(arguments["seed"])]
     parts += [] if arguments["effort"] == "usual" else [f"--{arguments['effort']}"]
     return shlex.join(parts)
+
+
+def _by_comma(names: Sequence[str]) -> str:
+    """As `read_labels` reads them: in quotes where a name has a comma of its own."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
 
 
 def _architecture(encoder: Encoder) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from visavis.data.dataset import Sample
-from visavis.data.splits import halves, has_several_labels, is_unlabelled
+from visavis.data.splits import halves
 from visavis.data.views import View, parse_view
 from visavis.engine.cache import default_cache
 from visavis.engine.embed import embed_features, pixels_of
@@ -47,9 +47,8 @@ def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> 
     """Every measure of every model under every view: one row a decision. What took long is kept in `unfinished`."""
     findings = Findings()
     train, test = plan.part("train"), plan.part("test")
-    if not plan.classes:
-        ask = _find_again if is_unlabelled(plan.dataset) else _ask_captions
-        ask = _ask_classes if has_several_labels(plan.dataset) else ask
+    if plan.known != "class":
+        ask = {"classes": _ask_classes, "captions": _ask_captions, "nothing": _find_again}[plan.known]
         ask(plan, findings, progress)
         return findings
     wanted = [measure for measure in MEASURES if plan.wants(measure)]
@@ -112,18 +111,14 @@ def _ask_classes(plan: Plan, findings: Findings, progress: ShowProgress) -> None
     first = np.array(halves(test, plan.seed))
     for encoder in plan.encoders:
         views = [_features(encoder, test, view, f"test images, {view.name}", progress) for view in plan.views]
-
-        learnt = _features(encoder, train, clean, "training images", progress)
-        unchanged = _features(encoder, test, clean, "test images, clean", progress)
-        ways = {
-            ANY_LABEL: partial(by_name, encoder, classes, plan.templates, views),
-            ANY_LABEL_PROBE: partial(by_probe, learnt, has_class(train, classes), unchanged, right, first, views),
-        }
-        for measure, ask in ways.items():
-            if not plan.wants(measure):
-                continue
+        for measure in filter(plan.wants, (ANY_LABEL, ANY_LABEL_PROBE)):
             try:
-                found = ask()
+                if measure == ANY_LABEL:
+                    found = by_name(encoder, classes, plan.templates, views)
+                else:
+                    learnt = _features(encoder, train, clean, "training images", progress)
+                    unchanged = _features(encoder, test, clean, "test images, clean", progress)
+                    found = by_probe(learnt, has_class(train, classes), unchanged, right, first, views)
             except NotMeasurable as reason:
                 findings.empty_cells.append({"model": encoder.name, "measure": measure, "reason": str(reason)})
                 continue

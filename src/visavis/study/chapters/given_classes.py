@@ -15,9 +15,8 @@ import pandas as pd
 from visavis.data.dataset import Sample
 from visavis.evaluate.scores import NotMeasurable
 from visavis.evaluate.zero_shot import zero_shot
-from visavis.study.answers import number_groups
-from visavis.study.bootstrap import Resampling, estimate_accuracies, strata_of
 from visavis.study.chapters.chapter import Chapter, Material
+from visavis.study.chapters.over_images import over_images
 from visavis.study.plan import Plan
 from visavis.study.wording import percent
 
@@ -84,7 +83,7 @@ def _shares(answers: dict[str, np.ndarray], test: tuple[Sample, ...], plan: Plan
     """How many images each model gives each class."""
     tables = []
     for model, chosen in answers.items():
-        found = _estimated((chosen[:, None] == np.arange(len(plan.given))).astype(float), test, plan.seed)
+        found = over_images((chosen[:, None] == np.arange(len(plan.given))).astype(float), test, plan.seed)
         tables.append(found.assign(model=model).assign(**{"class": list(plan.given)}))
     return pd.concat(tables, ignore_index=True)[["model", "class", "value", "low", "high", "n"]]
 
@@ -95,15 +94,8 @@ def _pairs(answers: dict[str, np.ndarray], test: tuple[Sample, ...], seed: int) 
     if not both:
         return pd.DataFrame(columns=columns)
     differ = np.column_stack([answers[a] != answers[b] for a, b in both]).astype(float)
-    found = _estimated(differ, test, seed)
+    found = over_images(differ, test, seed)
     return found.assign(model_a=[a for a, _ in both], model_b=[b for _, b in both])[columns]
-
-
-def _estimated(shares: np.ndarray, test: tuple[Sample, ...], seed: int) -> pd.DataFrame:
-    """Means over images of columns of 0 and 1, [images, columns], with their intervals."""
-    strata = strata_of(np.zeros(len(test), int), number_groups([sample.group for sample in test]))
-    found = estimate_accuracies(shares, np.ones_like(shares), strata, Resampling(seed=seed))
-    return pd.DataFrame({"value": found.value, "low": found.low, "high": found.high, "n": found.n})
 
 
 def _headline(pairs: pd.DataFrame, shares: pd.DataFrame, n: int) -> str:

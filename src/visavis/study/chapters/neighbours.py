@@ -9,9 +9,8 @@ import pandas as pd
 
 from visavis.data.dataset import Sample
 from visavis.evaluate.neighbours import clusters, clusters_alike, nearest, shared_neighbours
-from visavis.study.answers import number_groups
-from visavis.study.bootstrap import Resampling, estimate_accuracies, strata_of
 from visavis.study.chapters.chapter import Chapter, Material
+from visavis.study.chapters.over_images import over_images
 from visavis.study.wording import listed, percent
 
 NEAREST = 10
@@ -68,16 +67,13 @@ def _pairs(
     if not both:
         return pd.DataFrame(columns=columns)
     shared = np.column_stack([shared_neighbours(near[a], near[b]) for a, b in both])
-    strata = strata_of(np.zeros(len(test), int), number_groups([sample.group for sample in test]))
-    estimates = estimate_accuracies(shared, np.ones_like(shared), strata, Resampling(seed=seed))
-    return pd.DataFrame(
-        {
-            "model_a": [a for a, _ in both], "model_b": [b for _, b in both],
-            "value": estimates.value, "low": estimates.low, "high": estimates.high, "n": estimates.n,
-            "chance": near[both[0][0]].shape[1] / (len(test) - 1),
-            "clusters_alike": [clusters_alike(found[a], found[b]) for a, b in both],
-        }
-    )  # fmt: skip
+    estimated = over_images(shared, test, seed)
+    return estimated.assign(
+        model_a=[a for a, _ in both],
+        model_b=[b for _, b in both],
+        chance=near[both[0][0]].shape[1] / (len(test) - 1),
+        clusters_alike=[clusters_alike(found[a], found[b]) for a, b in both],
+    )[columns]
 
 
 def _middle(own: np.ndarray, distance: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from visavis.engine.encoder import DEFAULT_TEMPLATES
 from visavis.engine.load import load
 from visavis.errors import UsageError
 from visavis.evaluate.scores import NotMeasurable
+from visavis.inspection.cost import count_macs
 from visavis.report.tables import headline
 from visavis.study.chapters.chapter import Chapter, Material
 from visavis.study.equal_cost import at_equal_cost
@@ -64,7 +65,8 @@ def _choices(plan: Plan, measure: str) -> Iterator[tuple[str, Callable[[], Plan]
     sizes = {encoder.image_size for encoder in plan.encoders}
     for size in sorted(sizes) if len(sizes) > 1 else ():
         yield f"all at {size} pixels", partial(_on_terms, plan, image_size=size)
-    yield "equal MACs", partial(_at_equal_macs, plan)
+    if len({count_macs(encoder.image_tower, encoder.image_size) for encoder in plan.encoders}) > 1:
+        yield "equal MACs", partial(_at_equal_macs, plan)
     crops: tuple[Crop, ...] = ("center", "squash")
     for crop in crops:
         if any(encoder.preprocessing != encoder.preprocessing.cropped(crop) for encoder in plan.encoders):
@@ -76,20 +78,18 @@ def _choices(plan: Plan, measure: str) -> Iterator[tuple[str, Callable[[], Plan]
                 yield f"prompts: {name}", partial(replace, plan, templates=templates)
 
 
-def _on_terms(plan: Plan, image_size: int | None = None, crop: Crop = "own") -> Plan:
-    """The same models opened anew, each at its present size where no other is given. Raises UsageError."""
+def _on_terms(plan: Plan, image_size: int | None = None, crop: Crop | None = None) -> Plan:
+    """The same models opened anew, as they are where nothing else is given. Raises UsageError."""
     encoders = tuple(
-        load(encoder.name, image_size=image_size or encoder.image_size, crop=crop) for encoder in plan.encoders
+        load(encoder.name, image_size=image_size or encoder.image_size, crop=crop or plan.crop)
+        for encoder in plan.encoders
     )
     return replace(plan, encoders=encoders)
 
 
 def _at_equal_macs(plan: Plan) -> Plan:
     """Each model cut to the cheapest one's arithmetic. Raises UsageError where that cannot be."""
-    encoders = at_equal_cost(plan.encoders, "macs", crop="own")
-    if encoders == plan.encoders:
-        raise NotMeasurable("all cost the same")
-    return replace(plan, encoders=encoders)
+    return replace(plan, encoders=at_equal_cost(plan.encoders, "macs", plan.crop))
 
 
 def _again(material: Material, plan: Plan, measure: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from visavis.data.splits import has_several_labels, is_unlabelled
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.chapters.agreement import agreement
 from visavis.study.chapters.calibration import calibration
@@ -34,7 +33,7 @@ from visavis.study.chapters.why import why
 if TYPE_CHECKING:
     import pandas as pd
 
-    from visavis.study.plan import Plan
+    from visavis.data.known import Known
 
 CHAPTERS: dict[str, WriteChapter] = {
     "given_classes": given_classes,
@@ -60,13 +59,22 @@ CHAPTERS: dict[str, WriteChapter] = {
     "recommend": recommend,  # the last: it reads the others
 }
 WITHOUT_LABELS = ("retrieval", "agreement", "ranking", "robustness", "why", "recommend")
-SEVERAL_LABELS = ("multi_label", *WITHOUT_LABELS)
-UNLABELLED = ("given_classes", "neighbours", "ranking", "maps")
-NEEDS_LABELS = "It compares with the images' classes, and there are captions alone."
-NEEDS_ONE = "It compares with the one class of each image, and these may have several."
-NEEDS_SEVERAL = "It is for images that may have several classes."
-NEEDS_NONE = "It is for images without labels."
-NEEDS_ANYTHING = "It needs labels or captions, and the images have neither."
+ONLY_FOR: dict[str, Known] = {"multi_label": "classes", "given_classes": "nothing", "neighbours": "nothing"}
+WRITTEN: dict[Known, tuple[str, ...]] = {
+    "class": tuple(name for name in CHAPTERS if name not in ONLY_FOR),
+    "classes": ("multi_label", *WITHOUT_LABELS),
+    "captions": WITHOUT_LABELS,
+    "nothing": ("given_classes", "neighbours", "ranking", "maps"),
+}
+NEEDS: dict[Known, str] = {  # why there is no such chapter: what it is for alone
+    "classes": "It is for images that may have several classes.",
+    "nothing": "It is for images without labels.",
+}
+LACKS: dict[Known, str] = {  # or what the data are without
+    "classes": "It compares with the one class of each image, and these may have several.",
+    "captions": "It compares with the images' classes, and there are captions alone.",
+    "nothing": "It needs labels or captions, and the images have neither.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +108,16 @@ class Written:
 def write_chapters(material: Material) -> Written:
     """Every chapter that is wanted and can be written; those of `material.earlier` are there already.
 
-    Captions without labels have the chapters `WITHOUT_LABELS`, images with several classes `SEVERAL_LABELS`, those of
-    which nothing is known `UNLABELLED`; others that were named are missing.
+    What is known of the images decides which these are (`WRITTEN`); others that were named are missing.
     """
     chapters: dict[str, Chapter] = dict(material.earlier)
     plan = material.plan
-    written, why_not = _written_for(plan)
-    missing = {name: why_not(name) for name in CHAPTERS if name in plan.measures and name not in written}
+    written = WRITTEN[plan.known]
+    missing = {
+        name: NEEDS[ONLY_FOR[name]] if name in ONLY_FOR else LACKS[plan.known]
+        for name in CHAPTERS
+        if name in plan.measures and name not in written
+    }
     wanted = [name for name in written if plan.wants(name) and name not in chapters]
     for number, name in enumerate(wanted, start=1):
         stage = f"chapter {number} of {len(wanted)}, {name.replace('_', ' ')}"
@@ -117,15 +128,3 @@ def write_chapters(material: Material) -> Written:
             missing[name] = str(reason)
         material.progress(stage, 1, 1)
     return Written(chapters=chapters, missing=missing)
-
-
-def _written_for(plan: Plan) -> tuple[tuple[str, ...], Callable[[str], str]]:
-    """The chapters that such data can have, and why not another."""
-    if plan.classes:
-        others = {"multi_label": NEEDS_SEVERAL, "given_classes": NEEDS_NONE, "neighbours": NEEDS_NONE}
-        return tuple(name for name in CHAPTERS if name not in others), others.__getitem__
-    if is_unlabelled(plan.dataset):
-        return UNLABELLED, lambda name: NEEDS_ANYTHING
-    if has_several_labels(plan.dataset):
-        return SEVERAL_LABELS, lambda name: NEEDS_NONE if name in UNLABELLED[:2] else NEEDS_ONE
-    return WITHOUT_LABELS, lambda name: NEEDS_NONE if name in UNLABELLED[:2] else NEEDS_LABELS
