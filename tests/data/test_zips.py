@@ -153,3 +153,72 @@ def test_archives_that_are_none(tmp_path):
         read_dataset(pack(tmp_path / "c.zip"))
     with pytest.raises(VisavisError, match=r"'1.png' is not an image: text"):
         read_dataset(pack(tmp_path / "d.zip", **{"cat/1.png": b"some words that are text"}))
+
+
+class TestTables:
+    def listed(self, path: Path, table: str, *names: str, at: str = "list.csv") -> Path:
+        return pack(path, *names, **{at: table.encode()})
+
+    def test_a_table_tells_what_the_images_are(self, tmp_path):
+        """As the same table beside the unpacked images does, wherever in the archive both lie."""
+        table = "path,label,caption,part,group\nimages/1.png,cat,one,train,a\nimages/2.png,dog,two,test,b\n"
+        names = ("top/images/1.png", "top/images/2.png", "top/images/3.png")
+        path = self.listed(tmp_path / "a.zip", table, *names, at="top/list.csv")
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(tmp_path / "unpacked")
+        packed, unpacked = read_dataset(path), read_dataset(tmp_path / "unpacked" / "top" / "list.csv")
+        assert packed.fingerprint == unpacked.fingerprint
+        assert [(s.name, s.label, s.captions, s.part, s.group) for s in packed.samples] == [
+            ("images/1.png", "cat", ("one",), "train", "a"),
+            ("images/2.png", "dog", ("two",), "test", "b"),
+        ]
+        assert [sample.read_bytes() for sample in packed.samples] == [png(0), png(1)]
+
+    def test_several_classes(self, tmp_path):
+        path = self.listed(tmp_path / "a.zip", "path\tlabels\n1.png\ta;b\n2.png\t\n", "1.png", "2.png", at="l.TSV")
+        assert [sample.labels for sample in read_dataset(path).samples] == [("a", "b"), ()]
+
+    def test_rows_that_name_no_member(self, tmp_path):
+        table = "path,label\n1.png,a\n9.png,a\n../2.png,b\n/etc/hostname,b\n,b\n2.png,b,c\n"
+        dataset = read_dataset(self.listed(tmp_path / "a.zip", table, "1.png", "2.png"))
+        assert known(dataset) == [("1.png", "a", "")]
+        assert {skipped.name.removeprefix(str(tmp_path)): skipped.reason for skipped in dataset.skipped} == {
+            "9.png": "no such member of the archive",
+            "/2.png": "no such member of the archive",
+            "/etc/hostname": "no such member of the archive",
+            "row 5": "no path",
+            "line 7": "more values than columns: quote texts that contain ','",
+        }
+
+    def test_folders_tell_beside_a_table_of_other_things(self, tmp_path):
+        path = self.listed(tmp_path / "a.zip", "who,when\nx,y\n", "cat/1.png", "dog/2.png")
+        assert known(read_dataset(path)) == [("cat/1.png", "cat", ""), ("dog/2.png", "dog", "")]
+
+    def test_the_uppermost_table_is_taken(self, tmp_path):
+        lower = {"more/list.csv": b"path,label\n1.png,lower\n"}
+        path = pack(tmp_path / "a.zip", "more/1.png", "2.png", **{"list.csv": b"path,label\n2.png,upper\n"}, **lower)
+        assert known(read_dataset(path)) == [("2.png", "upper", "")]
+
+    @pytest.mark.parametrize(
+        ("members", "words"),
+        [
+            ({"list.csv": b"file,label\n1.png,a\n"}, r"has no column path or image; its columns are 'file', 'label'"),
+            ({"list.csv": b"path,label\n"}, "has no rows"),
+            ({"list.csv": b"path,label\n1.png,\xff\n"}, r"is not UTF-8: byte 17 is 0xff"),
+            (dict.fromkeys(["a.csv", "b.csv"], b"path,label\n1.png,a\n"), r"several tables of images \(a.csv, b.csv\)"),
+            ({"list.csv": b"path,label\n" + b" " * 2**25}, "growing .* times when unpacked"),
+        ],
+    )
+    def test_tables_that_are_none(self, tmp_path, members, words):
+        with pytest.raises(UsageError, match=words):
+            read_dataset(pack(tmp_path / "a.zip", "1.png", **members))
+
+    def test_a_damaged_table(self, tmp_path):
+        path = self.listed(tmp_path / "a.zip", "path,label\n1.png,a\n", "1.png")
+        with zipfile.ZipFile(path) as archive:
+            start = archive.getinfo("list.csv").header_offset + 30 + len("list.csv")
+        damaged = bytearray(path.read_bytes())
+        damaged[start : start + 2] = b"\xff\xff"
+        path.write_bytes(damaged)
+        with pytest.raises(UsageError, match="damaged within the archive"):
+            read_dataset(path)

@@ -53,10 +53,8 @@ def read_table(path: Path, progress: Progress | None = None) -> Dataset:
         raise UsageError(f"The table {shown(path)} cannot be opened: {error.strerror or error}.") from error
     if not rows and not skipped:
         raise UsageError(f"The table {shown(path)} has no rows. Each image needs one, with its path and label.")
-    parts = _parts(path, rows)
     candidates = []
-    for number, row in enumerate(rows, start=1):
-        candidate = _candidate(row, number, path.parent, parts)
+    for candidate in candidates_of(path, rows):
         if isinstance(candidate, Skipped):
             skipped.append(candidate)
         else:
@@ -65,17 +63,25 @@ def read_table(path: Path, progress: Progress | None = None) -> Dataset:
     return Dataset(name=printable(path.stem), samples=samples, skipped=(*skipped, *unreadable))
 
 
-def csv_rows(path: Path, needed: Needed = NEEDED) -> Iterator[dict[str, Any] | Skipped]:
-    """Each line's values by the meaning of their columns. Raises UsageError as `read_table`."""
+def csv_rows(path: Path, needed: Needed = NEEDED, data: bytes | None = None) -> Iterator[dict[str, Any] | Skipped]:
+    """Each line's values by the meaning of their columns.
+
+    Args:
+        path: The table.
+        needed: Of each group of columns one has to be there.
+        data: The table's bytes, where they do not stand in a file of their own.
+
+    Raises:
+        UsageError: As `read_table`.
+    """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(
             f"The table {shown(path)} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}. "
             "Save it again as 'CSV UTF-8'."
         ) from error
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)  # the first of equals: a comma
+    delimiter = _delimiter(text.split("\n", 1)[0])
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         names = known_columns(path, reader.fieldnames or (), needed)
@@ -87,6 +93,17 @@ def csv_rows(path: Path, needed: Needed = NEEDED) -> Iterator[dict[str, Any] | S
                 yield {meaning: row[name] for name, meaning in names.items()}
     except csv.Error as error:
         raise UsageError(f"The table {shown(path)} is no CSV after line {reader.line_num}: {error}.") from error
+
+
+def has_columns(data: bytes, needed: Needed = NEEDED) -> bool:
+    """Whether the first line of a CSV names the columns that a table of images needs."""
+    header = data.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip()
+    names = {name.strip().casefold() for name in next(csv.reader([header], delimiter=_delimiter(header)), [])}
+    return all(names & set(wanted) for wanted in needed)
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)  # the first of equals: a comma
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -138,6 +155,13 @@ def stored_label_names(metadata: Mapping[bytes, bytes]) -> tuple[str, ...]:
 def named_label(label: Any, label_names: tuple[str, ...]) -> Any:
     known = isinstance(label, int) and 0 <= label < len(label_names)
     return label_names[label] if known else label
+
+
+def candidates_of(path: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[Candidate | Skipped]:
+    """What each row names, at a place relative to the table's folder. Raises UsageError for a part of no known name."""
+    parts = _parts(path, rows)
+    for number, row in enumerate(rows, start=1):
+        yield _candidate(row, number, path.parent, parts)
 
 
 def _parts(path: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:

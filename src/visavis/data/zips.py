@@ -1,30 +1,33 @@
-"""A folder of images inside a zip archive, by the rules of `visavis.data.folder`, and never unpacked.
+"""A folder of images inside a zip archive, and never unpacked: labels by its folders, or by a table that lies there.
 
 The one idea: the archive's table of contents is read once; of a member no more than its own bytes, when it is wanted. A
-folder that holds everything else, as `zip -r photos.zip photos` leaves it, is passed over. Nothing is written, no link
-is followed, and a member costs no more memory than an image may: members that grow beyond measure, or that share their
-bytes with others (a zip bomb's two means), are skipped with the reason, and so are encrypted ones.
+folder that holds everything else, as `zip -r photos.zip photos` leaves it, is passed over. Folders are read by the
+rules of `visavis.data.folder`, a table by those of `visavis.data.table`. Nothing is written, no link is followed, and a
+member costs no more memory than an image may: members that grow beyond measure, or that share their bytes with others
+(a zip bomb's two means), are skipped with the reason, and so are encrypted ones.
 
 Format: PKWARE, APPNOTE.TXT, sections 4.3.7 (local file header) and 4.4.5 (methods: 0 stored, 8 deflated).
 """
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from visavis.data.checking import MAX_FILE_BYTES, printable, shown
+from visavis.data.checking import MAX_FILE_BYTES, Candidate, printable, shown
 from visavis.data.dataset import Skipped
 from visavis.data.decoding import UnreadableImage
 from visavis.data.folder import is_image, label_and_part, nothing_found, part_folders
 from visavis.data.listing import Entry, Found, Listing, file_stamp
 from visavis.data.splits import PART_NAMES
+from visavis.data.table import candidates_of, csv_rows, has_columns
 from visavis.errors import UsageError
 
 FREE_BYTES = 2**24  # up to which a member may grow as much as it likes: a plain picture of 5 megapixels
@@ -44,28 +47,83 @@ def list_zip(path: Path) -> Listing:
     images = [member for member in members if is_image(member.filename)]
     if not images:
         raise UsageError(nothing_found(path, [member.filename for member in members], what="archive"))
-    places = _below(images)
-    parts = part_folders({place.split("/")[0] for place in places if "/" in place})
-    overlapping = _overlapping(members)
+    faults = {member.filename: _fault(member) for member in members}
+    faults |= dict.fromkeys(_overlapping(members), "sharing its bytes with another member")
     stamp = file_stamp(path)
+    by_folder = _of_folders(images)
+    candidates = _of_table(path, members, faults, needed=not any(found.label for found, _ in by_folder)) or by_folder
 
     def entries(start: int) -> Iterator[Found]:
-        for member, place in islice(zip(images, places, strict=True), start, None):
-            reason = "sharing its bytes with another member" if member.filename in overlapping else _fault(member)
-            label, part = label_and_part(place, parts)
-            yield (
-                Skipped(name=printable(place), reason=reason)
-                if reason
-                else Entry(
-                    place=place,
+        for found, member in islice(candidates, start, None):
+            if isinstance(found, Skipped):
+                yield found
+            elif member is None or faults[member.filename]:
+                reason = "no such member of the archive" if member is None else faults[member.filename]
+                yield Skipped(name=printable(found.place), reason=reason)
+            else:
+                yield Entry(
+                    place=found.place,
                     read=partial(_read, path, member),
                     stamp=f"{stamp}-{member.header_offset}",
-                    label=label,
-                    part=part,
+                    label=found.label,
+                    labels=found.labels,
+                    captions=found.captions,
+                    part=found.part,
+                    group=found.group,
                 )
-            )
 
     return Listing(name=printable(path.stem), kind="zip", source=printable(str(path.resolve())), entries=entries)
+
+
+def _of_folders(images: Sequence[zipfile.ZipInfo]) -> list[tuple[Candidate, zipfile.ZipInfo]]:
+    """Each image with what its folders say."""
+    places = _below(images)
+    parts = part_folders({place.split("/")[0] for place in places if "/" in place})
+    found = []
+    for member, place in zip(images, places, strict=True):
+        label, part = label_and_part(place, parts)
+        found.append((Candidate(place=place, label=label, part=part), member))
+    return found
+
+
+def _of_table(
+    path: Path, members: Sequence[zipfile.ZipInfo], faults: Mapping[str, str], needed: bool
+) -> list[tuple[Candidate | Skipped, zipfile.ZipInfo | None]]:
+    """What the archive's uppermost table of images lists, and where it stands; nothing where there is no such table.
+
+    Raises:
+        UsageError: It cannot be read; several lie side by side; or it is needed, as folders tell no label, and its
+            columns are others.
+    """
+    tables = [member for member in members if member.filename.casefold().endswith((".csv", ".tsv"))]
+    depth = min((member.filename.count("/") for member in tables), default=0)
+    uppermost = [member for member in tables if member.filename.count("/") == depth]
+    # a place is written as if the archive were a folder
+    texts = {path / member.filename: _read_table(path, member, faults) for member in uppermost}
+    known = [place for place, text in texts.items() if has_columns(text) or (needed and len(texts) == 1)]
+    if len(known) > 1:
+        names = ", ".join(printable(place.name) for place in known)
+        raise UsageError(f"The archive {shown(path)} holds several tables of images ({names}). Leave the one meant.")
+    by_place = {str(path / member.filename): member for member in members}
+    found: list[tuple[Candidate | Skipped, zipfile.ZipInfo | None]] = []
+    for place in known:
+        rows = list(csv_rows(place, data=texts[place]))
+        if not rows:
+            raise UsageError(f"The table {shown(place)} has no rows. Each image needs one, with its path and label.")
+        found += [(row, None) for row in rows if isinstance(row, Skipped)]
+        for candidate in candidates_of(place, [row for row in rows if not isinstance(row, Skipped)]):
+            file = candidate.path if isinstance(candidate, Candidate) else None
+            found.append((candidate, by_place.get(os.path.normpath(file)) if file else None))
+    return found
+
+
+def _read_table(path: Path, member: zipfile.ZipInfo, faults: Mapping[str, str]) -> bytes:
+    try:
+        if faults[member.filename]:
+            raise UnreadableImage(faults[member.filename])
+        return _read(path, member)
+    except UnreadableImage as error:
+        raise UsageError(f"The table {shown(path / member.filename)} cannot be read: {error}.") from error
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:
