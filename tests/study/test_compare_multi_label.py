@@ -82,20 +82,27 @@ def test_the_pair_is_the_difference(study):
         assert pair.difference == pytest.approx(difference)
         assert pair.low <= pair.difference <= pair.high
         assert pair.difference >= 0  # the better model stands first
+        assert pair.p_value <= pair.p_adjusted <= 1
+    assert pairs.loc[pairs["measure"] == "any_label", "p_adjusted"].equals(
+        pairs.loc[pairs["measure"] == "any_label", "p_value"]  # a test alone needs no adjusting
+    )
 
 
 @pytest.mark.parametrize(
-    ("low", "said"),
-    [(-0.01, ", not shown to differ from that with B"), (0.01, ", 4.0 points [1.0, 9.0] more than with B")],
+    ("p_value", "said"),
+    [
+        (0.06, ", not shown to differ from that with B (adjusted p = 0.06)"),
+        (0.04, ", 4.0 points [1.0, 9.0] more than with B (adjusted p = 0.04)"),
+    ],
 )
-def test_a_lead_is_told_where_the_interval_leaves_out_none(low, said):
+def test_a_lead_is_told_where_a_test_finds_it(p_value, said):
     table = pd.DataFrame(
         [("any_label", "A", 0.6, 0.5, 0.7, 4), ("any_label", "B", 0.56, 0.5, 0.6, 4)],
         columns=["measure", "model", "value", "low", "high", "classes"],
     )
     pairs = pd.DataFrame(
-        [("any_label", "A", "B", 0.04, low, 0.09)],
-        columns=["measure", "model_a", "model_b", "difference", "low", "high"],
+        [("any_label", "A", "B", 0.04, 0.01, 0.09, p_value)],
+        columns=["measure", "model_a", "model_b", "difference", "low", "high", "p_adjusted"],
     )
     assert _headline(table, pairs).endswith(said)
     alone = "With A the mAP over 4 classes is 60.0% [50.0, 70.0] by the classes’ names"

@@ -41,3 +41,20 @@ def average_precisions(scores: np.ndarray, right: np.ndarray, counts: np.ndarray
                 precision = hits.cumsum(axis=1)[:, last] / weight.cumsum(axis=1)[:, last]
                 found[start : start + step, column] = (hits * np.nan_to_num(precision)).sum(axis=1) / hits.sum(axis=1)
     return found
+
+
+def precisions_at_each(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The share of images with a class among those down to each image that has it, NaN for images without it.
+
+    Their mean over a class's images is its average precision. Arguments and shape are those of `average_precisions`
+    without resamples, [images, classes].
+    """
+    found = np.full(scores.shape, np.nan)
+    for column in range(scores.shape[1]):
+        falling = np.sort(-scores[:, column])
+        hits = np.sort(-scores[right[:, column], column])
+        asked = -scores[right[:, column], column]
+        found[right[:, column], column] = np.searchsorted(hits, asked, "right") / np.searchsorted(
+            falling, asked, "right"
+        )
+    return found

@@ -267,7 +267,12 @@ def tails(strata: np.ndarray, level: float) -> tuple[float, float]:
     """
     tail = (1 - level) / 2
     if strata.ndim == 2:
-        sizes = np.bincount(strata[:, 1])
-        groups = max(2, sizes.sum() ** 2 / (sizes**2).sum())  # Kish: groups of unequal sizes are worth fewer
+        groups = even_groups(strata)
         tail = float(ndtr(np.sqrt(groups / (groups - 1)) * stdtrit(groups - 1, tail)))
     return tail, 1 - tail
+
+
+def even_groups(strata: np.ndarray) -> float:
+    """How many groups of one size these are worth, at least 2: Kish's number. To be asked where there are groups."""
+    sizes = np.bincount(strata[:, 1])
+    return float(max(2, sizes.sum() ** 2 / (sizes**2).sum()))

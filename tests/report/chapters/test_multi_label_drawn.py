@@ -24,8 +24,8 @@ TABLES = {
         columns=["measure", "model", "class", "value", "images"],
     ),
     "multi_label_pairs": pd.DataFrame(
-        [("any_label", MODELS[0], MODELS[1], -0.11, -0.18, -0.04, 300)],
-        columns=["measure", "model_a", "model_b", "difference", "low", "high", "n"],
+        [("any_label", MODELS[0], MODELS[1], -0.11, -0.18, -0.04, 300, 0.012, 0.024)],
+        columns=["measure", "model_a", "model_b", "difference", "low", "high", "n", "p_value", "p_adjusted"],
     ),
 }
 
@@ -36,7 +36,7 @@ def section(make):
 
 
 def test_every_number_is_a_cell(section):
-    assert {0.41, 0.52, 300.0, 33.0, 0.37, -0.11} <= numbers_in(section) <= cells_of(TABLES)
+    assert {0.41, 0.52, 300.0, 33.0, 0.37, -0.11, 0.024} <= numbers_in(section) <= cells_of(TABLES)
 
 
 def test_the_best_stands_first_and_names_are_text(section):

@@ -1,9 +1,7 @@
-"""Images that may have several classes: mean average precision of the models that read texts, and their differences.
+"""Images that may have several classes: mean average precision by names and by probes, and the models' differences.
 
-With few images a class's average precision is too high by chance, and higher again in resamples, in which an image may
-come twice. So a mean is taken over classes with ten images at least, and intervals are those of the resamples reflected
-at the value, as plain percentiles lie too high: Davison and Hinkley 1997, Bootstrap Methods and their Application,
-section 5.2. With some tens of images a class these are still a little too short.
+A class's average precision is too high by chance where few images have it, so the mean is taken over classes with ten
+images at least.
 """
 
 from __future__ import annotations
@@ -13,14 +11,17 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from visavis.evaluate.multi_label import average_precisions
+from visavis.evaluate.multi_label import precisions_at_each
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.answers import number_groups
 from visavis.study.bootstrap import Resampling
 from visavis.study.chapters.chapter import Chapter, Material
+from visavis.study.mean_precision import difference, interval, order_of, resampled
 from visavis.study.multi_label import classes_among, has_class
+from visavis.study.pairs import holm
+from visavis.study.power import ALPHA
 from visavis.study.summary import ANY_LABEL
-from visavis.study.wording import percent, points_with_interval
+from visavis.study.wording import p_in_words, percent, points_with_interval
 
 MIN_IMAGES = 10  # of a class, for its place in the mean
 
@@ -34,7 +35,8 @@ def multi_label(material: Material) -> Chapter:
         multi_label: measure (by names or by probes), model, metric (map), value, low, high, n, classes (in the mean);
             the best first.
         multi_label_classes: measure, model, class, value (average precision), images (that have it).
-        multi_label_pairs: measure, model_a (the better), model_b, difference (of their mAP), low, high, n.
+        multi_label_pairs: measure, model_a (the better), model_b, difference (of their mAP), low, high, n, p_value,
+            p_adjusted (Holm, over the pairs of a measure).
     """
     test = material.plan.part("test")
     classes = classes_among(material.plan.dataset)
@@ -44,29 +46,29 @@ def multi_label(material: Material) -> Chapter:
     often = right.sum(axis=0) >= MIN_IMAGES
     if not often.any():
         raise NotMeasurable(f"None of the classes has {MIN_IMAGES} test images, with fewer of which mAP is chance.")
-    resampling = Resampling(seed=material.plan.seed)
-    counts = np.vstack(
-        [np.ones(len(test), int), _resamples([sample.group or sample.id for sample in test], resampling)]
-    )
-    found = {}  # [1 + draws, classes] for each measure and model, the first row of the images themselves
+    groups = number_groups([sample.group for sample in test])
+    images = resampled(right[:, often], groups, Resampling(seed=material.plan.seed))
+    orders, each = {}, []
     for (measure, model), scores in material.probabilities.items():  # [test images, classes]
         material.progress(f"classes by {model}", 0, 1)
-        found[measure, model] = average_precisions(scores[:, had], right, counts)
-    means = {cell: np.nanmean(precisions[:, often], axis=1) for cell, precisions in found.items()}  # [1 + draws]
-    means = dict(sorted(means.items(), key=lambda item: -item[1][0]))  # the best first
-    rows = [(*cell, "map", *_interval(mean, resampling), len(test), int(often.sum())) for cell, mean in means.items()]
+        orders[measure, model] = order_of(scores[:, had][:, often], images)
+        alone = np.nanmean(precisions_at_each(scores[:, had], right), axis=0)  # [classes]
+        each += [
+            (measure, model, name, value, int(n))
+            for name, value, n in zip(classes, alone, right.sum(axis=0), strict=True)
+        ]
+    orders = dict(sorted(orders.items(), key=lambda item: -item[1].means[0]))  # the best first
+    rows = [(*cell, "map", *interval(order, images), len(test), int(often.sum())) for cell, order in orders.items()]
     table = pd.DataFrame(rows, columns=["measure", "model", "metric", "value", "low", "high", "n", "classes"])
-    each = [
-        (*cell, name, precisions[0, column], int(right[:, column].sum()))
-        for cell, precisions in found.items()
-        for column, name in enumerate(classes)
-    ]
     pairs = [
-        (a[0], a[1], b[1], *_interval(means[a] - means[b], resampling), len(test))
-        for a, b in combinations(means, 2)
+        (a[0], a[1], b[1], *difference(orders[a], orders[b], images), len(test))
+        for a, b in combinations(orders, 2)
         if a[0] == b[0]
     ]
-    pair_table = pd.DataFrame(pairs, columns=["measure", "model_a", "model_b", "difference", "low", "high", "n"])
+    pair_table = pd.DataFrame(
+        pairs, columns=["measure", "model_a", "model_b", "difference", "low", "high", "p_value", "n"]
+    )
+    pair_table["p_adjusted"] = pair_table.groupby("measure")["p_value"].transform(lambda own: holm(own.to_numpy()))
     headline = _headline(table, pair_table)
     return Chapter(
         tables={
@@ -79,25 +81,8 @@ def multi_label(material: Material) -> Chapter:
     )
 
 
-def _resamples(groups: list[str], resampling: Resampling) -> np.ndarray:
-    """How often each image is drawn, whole groups at a time, [draws, images]."""
-    numbers = number_groups(tuple(groups))
-    numbers = np.arange(len(groups)) if numbers is None else numbers
-    n_groups = int(numbers.max()) + 1
-    generator = np.random.default_rng(resampling.seed)
-    return generator.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=resampling.draws)[:, numbers]
-
-
-def _interval(values: np.ndarray, resampling: Resampling) -> tuple[float, float, float]:
-    """The value, the first, and its interval by the others, reflected at it."""
-    tail = (1 - resampling.level) / 2
-    low, high = np.quantile(values[1:], [tail, 1 - tail])
-    value = values[0]
-    return float(value), float(min(2 * value - high, value)), float(max(2 * value - low, value))
-
-
 def _headline(table: pd.DataFrame, pairs: pd.DataFrame) -> str:
-    """The best by mAP, and whether its interval tells it from the next; of the measure that most models have."""
+    """The best by mAP, and whether a test tells it from the next; of the measure that most models have."""
     covered = table["measure"].value_counts()
     measure = ANY_LABEL if covered.get(ANY_LABEL, 0) == covered.max() else covered.index[0]
     best = table[table["measure"] == measure].iloc[0]
@@ -108,7 +93,8 @@ def _headline(table: pd.DataFrame, pairs: pd.DataFrame) -> str:
     if pairs.empty:
         return said
     lead = pairs.iloc[0]  # of the best over the next
-    if lead["low"] <= 0:
-        return f"{said}, not shown to differ from that with {lead['model_b']}"
+    p_value = p_in_words(lead["p_adjusted"])
+    if lead["p_adjusted"] >= ALPHA:
+        return f"{said}, not shown to differ from that with {lead['model_b']} (adjusted {p_value})"
     more = points_with_interval(lead["difference"], lead["low"], lead["high"])
-    return f"{said}, {more} more than with {lead['model_b']}"
+    return f"{said}, {more} more than with {lead['model_b']} (adjusted {p_value})"
