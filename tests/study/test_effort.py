@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from PIL import Image
 
+from visavis import compare
 from visavis.data.dataset import Dataset, Sample
 from visavis.data.views import parse_view
 from visavis.errors import UsageError
@@ -62,3 +64,18 @@ def test_efforts_name_what_there_is():
         assert all(parse_view(name).name == name for name in effort.views)
     with pytest.raises(UsageError, match="Did you mean quick"):
         effort_of("quik")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_thorough_looks_for_text_or_says_what_that_takes(installed, tmp_path, monkeypatch):
+    monkeypatch.setattr("visavis.study.compare.can_read_text", lambda: installed)
+    for number, label in enumerate("aaabbb"):
+        (tmp_path / label).mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), (40 * number, 0, 0)).save(tmp_path / label / f"{number}.png")
+    said: list[str] = []
+    options = {"views": ["clean"], "measures": ["knn"], "tell": said.append}
+    compare(["resnet-mini.emoji"], tmp_path, effort="thorough", **options)
+    assert any("pip install 'visavis[text]'" in one for one in said) is not installed
+    said.clear()
+    compare(["resnet-mini.emoji"], tmp_path, effort="usual", **options)
+    assert not any("visavis[text]" in one for one in said)

@@ -94,7 +94,8 @@ def compare(  # noqa: PLR0913  # each is an option
         chapters. For 150 images the intervals are about 16 points wide.
     thorough
         All measures and chapters, and eight views: clean, grayscale, silhouette, patch_shuffle:4, low_pass:8,
-        high_pass:8, occlusion:50, rotate:15. Takes about five times as long.
+        high_pass:8, occlusion:50, rotate:15. Text in the pictures is looked for where visavis[text] is installed.
+        Takes about five times as long.
     resume
         Go on with the study that was begun in --out, with its models, data and options. (The same command goes on too.)
     """

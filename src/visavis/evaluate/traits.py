@@ -2,8 +2,8 @@
 
 Sources: colourfulness, Hasler and Süsstrunk 2003, Measuring colourfulness in natural images; sharpness as the variance
 of the Laplacian, Pech-Pacheco et al. 2000, Diatom autofocusing in brightfield microscopy; texture by the coherence of
-the structure tensor, Bigün and Granlund 1987, Optimal orientation detection of linear symmetry. Whether there is text
-in a picture is not measured: that takes a model.
+the structure tensor, Bigün and Granlund 1987, Optimal orientation detection of linear symmetry. Text takes a model:
+`visavis.evaluate.text_in_pictures`.
 """
 
 from __future__ import annotations

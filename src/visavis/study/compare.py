@@ -29,6 +29,7 @@ from visavis.engine.embed import embed, embed_features
 from visavis.engine.encoder import DEFAULT_TEMPLATES, Encoder
 from visavis.engine.load import load
 from visavis.errors import UsageError
+from visavis.evaluate.text_in_pictures import can_read_text
 from visavis.progress import ShowProgress
 from visavis.study.bootstrap import DRAWS, LEVEL
 from visavis.study.captions import require_choice
@@ -142,6 +143,8 @@ def compare(  # noqa: PLR0913  # each is one choice of the user's
     plan, split_words = _read_plan(arguments, encoders, chosen_views, prompts, progress)
     unfinished.begin(arguments)
     tell(estimate(plan, default_cache()).in_words())
+    if wanted.text and not plan.text:
+        tell("Text in the pictures is not looked for: that takes pip install 'visavis[text]'.")
     findings = run_measures(plan, unfinished, progress)
     if not findings.predictions:
         reasons = " ".join(sorted({cell["reason"] for cell in findings.empty_cells}))
@@ -208,6 +211,7 @@ def _read_plan(
         others=strange,
         margin=arguments["margin"],
         crop=arguments["crop"],
+        text=effort_of(arguments["effort"]).text and can_read_text(),
     )
     return plan, said
 

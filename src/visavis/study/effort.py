@@ -20,12 +20,14 @@ class Effort:
         measures: Names of measures and chapters; all when empty.
         images: The most images of each part; None for all.
         timed: The most images that the models are timed on; None for as many as `measure_costs` takes.
+        text: Whether text is looked for in the pictures.
     """
 
     views: tuple[str, ...] = ("clean",)
     measures: tuple[str, ...] = ()
     images: int | None = None
     timed: int | None = None
+    text: bool = False
 
 
 EFFORTS = {
@@ -41,7 +43,8 @@ EFFORTS = {
         views=(
             "clean", "grayscale", "silhouette", "patch_shuffle:4", "low_pass:8", "high_pass:8", "occlusion:50",
             "rotate:15",
-        )
+        ),
+        text=True,
     ),
 }  # fmt: skip
 

@@ -33,6 +33,7 @@ class Plan:
         others: Images of another kind, which a model should notice; empty where none were given.
         margin: A difference in accuracy that makes none, a fraction.
         crop: Which part of an image the models see, as in `load`.
+        text: Whether text is looked for in the pictures.
     """
 
     encoders: tuple[Encoder, ...]
@@ -46,6 +47,7 @@ class Plan:
     others: tuple[Sample, ...] = ()
     margin: float = MARGIN
     crop: Crop = "own"
+    text: bool = False
 
     def part(self, name: str) -> tuple[Sample, ...]:
         """The samples of "train" or "test"."""

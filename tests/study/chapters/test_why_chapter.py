@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_material import make_material
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.bootstrap import strata_of
@@ -106,3 +106,32 @@ def test_a_trend_is_found_by_chance_no_more_often_than_promised(size):
         p_values.append(trend_p_value(lead, trait, strata))
     share = (np.array(p_values) < 0.05).mean()
     assert 0.02 < share < 0.07  # 5% and three standard errors of 1,000 studies
+
+
+def test_text_is_looked_for_where_it_is_asked_for():
+    """Of 120 pictures 30 bear a word, and on these B is wrong: two parts, with it and without."""
+    written_on = np.arange(N) % 4 == 0
+    made = material_with(np.ones(N, bool), ~written_on)
+    samples = tuple(
+        replace(sample, data=sign("OPEN" if written_on[place] else "", place))
+        for place, sample in enumerate(made.plan.dataset.samples)
+    )
+    plan = replace(made.plan, dataset=replace(made.plan.dataset, samples=samples))
+    found = why(replace(made, plan=replace(plan, text=True)))
+    row = found.tables["why"].set_index("trait").loc["text"]
+    assert row["change"] == pytest.approx(1.0)
+    assert row["p_adjusted"] < 1e-6
+    parts = found.tables["why_parts"].set_index(["trait", "part"]).loc["text"]
+    assert list(parts.index) == ["lowest", "highest"]
+    assert list(parts["n"]) == [90, 30]
+    assert list(parts["difference"]) == [0.0, 1.0]
+    assert list(parts["least"]) == [0.0, 4.0]
+    assert "text" not in set(why(replace(made, plan=plan)).tables["why"]["trait"])
+
+
+def sign(word: str, seed: int) -> bytes:
+    picture = Image.new("RGB", (96, 48), (200 + seed % 50, 220, 210))
+    ImageDraw.Draw(picture).text((8, 10), word, (10, 20, 30), ImageFont.load_default(24))
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()

@@ -22,6 +22,7 @@ TRAITS = {
     "sharpness": ("Sharpness", "variance of the Laplacian: blur makes it small"),
     "edges": ("Edges", "share of places with steep changes"),
     "fineness": ("Fine structure", "share of the spectrum above a quarter of its highest frequency"),
+    "text": ("Text", "characters that can be read in the picture, of lines of two and more"),
     "texture": ("Texture", "slopes that point every way, rather than along an outline"),
 }
 MOST_CLASSES = 10

@@ -7,8 +7,9 @@ are corrected together (Holm), so that among many traits chance finds none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from scipy.stats import rankdata
 from visavis.data.dataset import Sample
 from visavis.engine.pictures import read_picture
 from visavis.evaluate.scores import NotMeasurable
+from visavis.evaluate.text_in_pictures import text_reader
 from visavis.evaluate.traits import traits_of
 from visavis.report.tables import headline
 from visavis.study.answers import Answers, answers_of
@@ -82,8 +84,9 @@ def why(material: Material) -> Chapter:
 def _measure(samples: Sequence[Sample], material: Material) -> pd.DataFrame:
     """A row an image, a column a trait; traits that all images share are left out."""
     rows = []
+    text = text_reader() if material.plan.text else None
     with ThreadPoolExecutor(2) as pool:
-        for done, traits in enumerate(pool.map(_traits, samples), start=1):
+        for done, traits in enumerate(pool.map(partial(_traits, text), samples), start=1):
             rows.append(traits)
             if done % 256 == 0 or done == len(samples):
                 material.progress("traits of the pictures", done, len(samples))
@@ -91,11 +94,12 @@ def _measure(samples: Sequence[Sample], material: Material) -> pd.DataFrame:
     return table.loc[:, table.nunique() > 1]
 
 
-def _traits(sample: Sample) -> dict[str, float]:
+def _traits(text: Callable[[np.ndarray], float] | None, sample: Sample) -> dict[str, float]:
     picture = read_picture(sample, at_least=SIDE)
     size = picture.size
     picture.thumbnail((SIDE, SIDE))
-    return traits_of(np.asarray(picture), size)
+    pixels = np.asarray(picture)
+    return traits_of(pixels, size) | ({} if text is None else {"text": text(pixels)})
 
 
 def _trends(
@@ -182,9 +186,11 @@ def _parts(
 
 
 def _thirds(values: np.ndarray) -> np.ndarray:
-    """0, 1 or 2 for each image: equal values stay together."""
+    """0, 1 or 2 for each image: equal values stay together, and where only two parts have images they are the ends."""
     ranks = rankdata(values, method="average") / (len(values) + 1)
-    return np.minimum((3 * ranks).astype(int), 2)
+    third = np.minimum((3 * ranks).astype(int), 2)
+    parts, number = np.unique(third, return_inverse=True)
+    return 2 * number if len(parts) == 2 else third
 
 
 def _extremes(traits: pd.DataFrame, ids: np.ndarray) -> pd.DataFrame:
