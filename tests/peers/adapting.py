@@ -72,6 +72,17 @@ def compare(
     assert peak_memory_mib(encoder.image_tower, lambda: encoder.encode_images(images[:1])) > weights_mib
 
 
+def assert_projection(encoder: Encoder, images: list[Image.Image], feature_dim: int) -> Tensor:
+    """The tower in two gives the vectors that it gives whole. Returns the features, [images, feature_dim]."""
+    pixels = torch.stack([encoder.preprocess(image) for image in images])
+    features = encoder.feature_network.encode(pixels)
+    assert features.shape == (len(images), feature_dim)
+    assert encoder.feature_dim == feature_dim
+    vectors = torch.from_numpy(encoder.project(features.numpy()))
+    assert relative_gap(vectors, encoder.encode_pixels(pixels)) <= TOLERANCE
+    return features
+
+
 def assert_head(encoder: Encoder, images: list[Image.Image], peer: Callable[[Tensor], Tensor]) -> None:
     weight, bias = encoder.head
     with torch.inference_mode():

@@ -11,6 +11,7 @@ import torch
 from adapting import (
     TEXTS,
     TOWERS,
+    assert_projection,
     compare,
     compare_texts,
     made_images,
@@ -46,12 +47,14 @@ def test_open_clip(family, preprocess, images, tmp_path):
     compare(encoder, images, transform, peer.encode_image)
     assert encoder.family == family
     compare_texts(encoder, open_clip.get_tokenizer(f"local-dir:{tmp_path}")(TEXTS), peer.encode_text)
+    features = assert_projection(encoder, images, {"clip-vit": 64, "clip-resnet": 256, "clip-other": 64}[family])
     if family == "clip-other":
         return
     ours = load(tmp_path)  # visavis's own network with the same weights
     if family == "clip-vit":  # a ResNet's attention asks for one place alone in ours, and for all of them in theirs
         assert count_macs(encoder.image_tower, 64) == count_macs(ours.image_tower, 64)
     assert count_params(encoder.model) == count_params(ours.model)
+    assert relative_gap(assert_projection(ours, images, encoder.feature_dim), features) <= TOLERANCE
     vectors = torch.from_numpy(encoder.encode_images(images))
     assert relative_gap(torch.from_numpy(ours.encode_images(images)), vectors) <= TOLERANCE
     assert encoder.logit_scale == pytest.approx(float(peer.logit_scale.exp()), rel=1e-6)
@@ -79,6 +82,30 @@ def test_open_clip_with_siglip_texts(images, tmp_path):
     ours = encoder.encode_images(images, normalize=True)
     assert relative_gap(torch.from_numpy(ours), theirs) <= TOLERANCE
     assert encoder.logit_scale == pytest.approx(float(scale), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("vision", "feature_dim"),
+    [
+        ({"timm_model_name": "test_convnext", "timm_proj": ""}, 64),  # the classifier's place in timm's own network
+        ({"timm_model_name": "test_vit", "timm_pool": "token", "timm_proj": ""}, 64),
+        ({"timm_model_name": "test_convnext", "timm_proj": "mlp"}, 24),  # two maps, and not one that is linear
+        ({"timm_model_name": "test_convnext", "timm_pool": "abs_attn", "timm_proj": "linear"}, 24),
+    ],
+)
+def test_what_a_projection_reads(vision, feature_dim, images, tmp_path):
+    saved_open_clip(tmp_path, {"vision_cfg": {"image_size": 160, **vision}}, {})
+    encoder = load(f"open_clip/local-dir:{tmp_path}")
+    assert_projection(encoder, images, feature_dim)
+    assert (encoder.feature_network.ends_before_projection) == (vision["timm_proj"] != "mlp")
+
+
+def test_features_come_from_every_engine(images, tmp_path):
+    saved_open_clip(tmp_path, TOWERS["clip-vit"], {})
+    name = f"open_clip/local-dir:{tmp_path}"
+    wanted = torch.from_numpy(load(name).encode_images(images))
+    for engine in ("onnx", "openvino"):
+        assert relative_gap(torch.from_numpy(load(name, engine=engine).encode_images(images)), wanted) <= TOLERANCE
 
 
 def test_activations_belong_to_the_weights(monkeypatch, tmp_path):

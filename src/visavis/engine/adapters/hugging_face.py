@@ -30,7 +30,7 @@ from visavis.engine.adapters.library import (
     settled,
     try_out,
 )
-from visavis.engine.parts import Head, Parts, TextTower
+from visavis.engine.parts import Head, Parts, Projection, TextTower
 from visavis.errors import UsageError, VisavisError
 from visavis.zoo.sidecars import hugging_face_preprocess
 
@@ -53,12 +53,14 @@ class ImageTower:
         encode: Images [batch, 3, side, side] to vectors [batch, embed_dim].
         reading: What the vectors are, in transformers' words.
         head: The classifier that reads them.
+        projection: The linear map that gives them, and what it reads.
     """
 
     module: nn.Module
     encode: Callable[[Tensor], Tensor]
     reading: str
     head: Head | None = None
+    projection: Projection | None = None
 
 
 def open_parts(name: str, weights: str | None, seed: int) -> Parts:
@@ -100,6 +102,7 @@ def open_parts(name: str, weights: str | None, seed: int) -> Parts:
         family=family_of(_training(model), _architecture(config)),
         settings=f"{library} {type(model).__name__} {tower.reading} {json.dumps(shapes, sort_keys=True, default=str)}",
         embed_dim=try_out(full, tower.encode, preprocess.image_size),
+        projection=tower.projection,
         text=text,
         head=tower.head,
         class_names=_class_names(config) if tower.head is not None and weights else None,
@@ -200,7 +203,7 @@ def _image_tower(model: Any, random: frozenset[str], image_size: int) -> ImageTo
         )
     if hasattr(model, "get_image_features"):
         pair = _ImagesOfPair(model)
-        return ImageTower(module=pair, encode=pair, reading="image embedding")
+        return ImageTower(module=pair, encode=pair, reading="image embedding", projection=_projection(model))
     network = model.base_model if CLASSIFIER in type(model).__name__ else model
     with torch.inference_mode():
         output = network(noise(image_size))
@@ -208,7 +211,17 @@ def _image_tower(model: Any, random: frozenset[str], image_size: int) -> ImageTo
     known = [key for key in READINGS if output.get(key) is not None and (pools or key != "pooler_output")]
     reading = known[0] if known else ""
     words = f"mean of {reading}" if reading == "last_hidden_state" else reading
-    return ImageTower(module=model, encode=partial(_read, network, reading), reading=words)
+    projection = _projection(model) if reading == "image_embeds" else None
+    return ImageTower(module=model, encode=partial(_read, network, reading), reading=words, projection=projection)
+
+
+def _projection(model: Any) -> Projection | None:
+    """The linear map of CLIP's image towers; SigLIP has none."""
+    last = getattr(model, "visual_projection", None)
+    if not isinstance(last, nn.Linear):
+        return None
+    features = partial(_read, model.vision_model, "pooler_output")
+    return Projection(features=features, apply=last, feature_dim=last.in_features)
 
 
 def _classifier(model: Any) -> nn.Linear | None:

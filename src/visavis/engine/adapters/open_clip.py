@@ -25,6 +25,7 @@ from visavis.engine.adapters.library import (
     settled,
     try_out,
 )
+from visavis.engine.adapters.projection import projection_of
 from visavis.engine.parts import Parts, TextTower
 from visavis.errors import UsageError, did_you_mean
 from visavis.zoo.preprocess import Preprocess
@@ -79,6 +80,7 @@ def open_parts(name: str, weights: str | None, seed: int) -> Parts:
         family=family_of("clip", architecture_of(getattr(model.visual, "trunk", model.visual))),
         settings=f"{library} {written}{' quick_gelu' if quick else ''}",
         embed_dim=embed_dim,
+        projection=projection_of(model.visual, preprocess.image_size),
         text=_text_tower(model, tokenizer),
         about=facts,
     )

@@ -221,8 +221,9 @@ def _says(table: pd.DataFrame, parts: pd.DataFrame) -> tuple[str, ...]:
 
 def _in_words(row: pd.Series, parts: pd.DataFrame) -> str:
     own = parts[(parts["model_b"] == row["model_b"]) & (parts["trait"] == row["trait"])].set_index("part")
+    share = "third" if len(own) == len(PARTS) else "part"
     ends = [
-        f"{points_with_interval(*own.loc[part, ['difference', 'low', 'high']])} in the third with the {part} "
+        f"{points_with_interval(*own.loc[part, ['difference', 'low', 'high']])} in the {share} with the {part} "
         for part in ("lowest", "highest")
         if part in own.index
     ]
