@@ -18,6 +18,7 @@ from adapting import (
     TO_48,
     VIT,
     assert_head,
+    assert_projection,
     compare,
     compare_texts,
     hugging_face_pair,
@@ -122,6 +123,11 @@ def test_hugging_face_pairs(kind, images, openai_tokenizer_module, tmp_path):
         lambda pixels: peer.get_image_features(pixel_values=pixels).pooler_output,
     )
     assert (encoder.family, encoder.head, encoder.class_names) == ("clip-vit", None, None)
+    features = assert_projection(encoder, images, 64)
+    assert encoder.feature_network.ends_before_projection == (kind == "clip")  # SigLIP projects nothing
+    with torch.inference_mode():
+        pixels = torch.stack([encoder.preprocess(image) for image in images])
+        assert relative_gap(features, peer.vision_model(pixel_values=pixels).pooler_output) <= TOLERANCE
     length = peer.config.text_config.max_position_embeddings
     found = tokenizer(TEXTS, padding="max_length", truncation=True, max_length=length, return_tensors="pt")["input_ids"]
     compare_texts(encoder, found, lambda tokens: peer.get_text_features(input_ids=tokens).pooler_output)
@@ -132,7 +138,6 @@ def test_hugging_face_pairs(kind, images, openai_tokenizer_module, tmp_path):
         assert relative_gap(torch.from_numpy(encoder.encode_texts(TEXTS)), theirs) <= TOLERANCE
     assert encoder.logit_scale == pytest.approx(float(peer.logit_scale.exp()), rel=1e-6)
     with torch.inference_mode():
-        pixels = torch.stack([encoder.preprocess(image) for image in images])
         scores = peer(input_ids=found, pixel_values=pixels).logits_per_image
     ours = (
         encoder.logit_scale
@@ -184,6 +189,10 @@ def test_hugging_face_networks_without_a_head(build, reading, family, theirs, im
     encoder = load(f"hf/{tmp_path}")
     compare(encoder, images, transform_of(processor), lambda pixels: theirs(peer(pixels)))
     assert (encoder.about["vector"], encoder.family) == (reading, family)
+    assert encoder.feature_network.ends_before_projection == (reading == "image_embeds")
+    assert_projection(
+        encoder, images, {"mean of last_hidden_state": 64, "image_embeds": 64}.get(reading, encoder.embed_dim)
+    )
     assert (encoder.head, encoder.class_names, encoder.has_text) == (None, None, False)
     with pytest.raises(UsageError, match=r"has no text tower\. Use one of the CLIP models"):
         encoder.encode_texts(["a dog"])
