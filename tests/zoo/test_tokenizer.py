@@ -7,11 +7,13 @@ import hashlib
 import json
 import pickle
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ftfy.badness import is_bad
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,6 +114,12 @@ def test_plain_words_come_back(words, vocab_size):
     tokenizer = Tokenizer(vocab_size)
     text = " ".join(words)
     assert tokenizer.decode(tokenizer.encode(text)) == clean(text)
+
+
+def test_dashes_quotes_and_dots_are_no_broken_encoding():
+    """Every sequence of four, beside each kind of sign: so ftfy is asked of texts with letters beyond ASCII alone."""
+    for signs in product("‘’“”–—…aZ1 .,'", repeat=4):
+        assert not is_bad("".join(signs))
 
 
 @given(st.text("ab A1'\"&;#<\t\n\x0b\xa0éÃ©ÂÀßŉ–—‘’“”…€™´\u0301", max_size=30) | TEXTS)

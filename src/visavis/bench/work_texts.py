@@ -11,17 +11,12 @@ import torch
 from visavis.bench.contest import Contest, Runner
 from visavis.bench.rivals import Rival
 from visavis.bench.setting import Setting
+from visavis.data.prompts import read_prompts
 from visavis.engine.encoder import Encoder
 from visavis.zoo.opening import imagenet_names
 
 _STEP = 20  # open_clip encodes every twentieth prompt, transformers every fourth, in batches of 250
 _CLASSES = 40  # of the 1,000, for the classifier: more classes share more beginnings, so this is the harder part
-_SUBJECTS = ("a photo of a {}", "a bad photo of the {}", "a sculpture of a {}", "a drawing of the {}", "art of a {}",
-             "a close-up photo of a {}", "a rendering of a {}", "graffiti of the {}", "a cropped photo of the {}",
-             "itap of a {}")  # fmt: skip
-_ENDINGS = (".", " in a video game.", " on a white ground.", ", seen at night.", " in black and white.",
-            " from far away.", ", painted by a child.", " made of plastic.")  # fmt: skip
-TEMPLATES = tuple(subject + ending for subject in _SUBJECTS for ending in _ENDINGS)  # 80, as OpenAI's list has
 
 
 def prompts(setting: Setting) -> Contest | None:
@@ -54,22 +49,21 @@ def _peer(rival: Rival, ours: Encoder, texts: Sequence[str]) -> Runner:
 
 
 def classifier(setting: Setting) -> Contest | None:
-    """A part of 1,000 classes with 80 templates each. open_clip, whose helper goes class by class, does one class."""
+    """A part of 1,000 classes with OpenAI's 80 templates; open_clip, whose helper goes class by class, does one."""
     if not setting.parts.text:
         return None
     ours = setting.encoder("torch")
-    names = imagenet_names()[:: 1000 // _CLASSES]
-
+    names, templates = imagenet_names()[:: 1000 // _CLASSES], read_prompts(["openai-80"])
     runners = [
-        Runner(name=rival.library, kind="peer", run=partial(_class_by_class, rival, ours, names[:1]), items=1)
+        Runner(name=rival.library, kind="peer", run=partial(_class_by_class, rival, ours, names[0], templates), items=1)
         for rival in setting.rivals
         if rival.library == "open_clip"
     ]
     expected = runners[0].run() if runners else None
-    run = partial(ours.zero_shot_classifier, names, TEMPLATES)
+    run = partial(ours.zero_shot_classifier, names, templates)
     runners.append(Runner(name="visavis", kind="float32", run=run, items=len(names), compared=slice(1)))
     return Contest(
-        work=f"classifier, {len(TEMPLATES)} templates",
+        work=f"classifier, {len(templates)} templates",
         model=setting.model,
         unit="classes/s",
         runners=tuple(runners),
@@ -77,11 +71,8 @@ def classifier(setting: Setting) -> Contest | None:
     )
 
 
-def _class_by_class(rival: Rival, ours: Encoder, names: Sequence[str]) -> np.ndarray:
+def _class_by_class(rival: Rival, ours: Encoder, name: str, templates: Sequence[str]) -> np.ndarray:
     assert rival.texts is not None
-    rows = []
-    for name in names:
-        tokens = torch.from_numpy(ours.tokenize([template.format(name) for template in TEMPLATES]))
-        vectors = torch.nn.functional.normalize(rival.texts(tokens), dim=-1).mean(dim=0)
-        rows.append(torch.nn.functional.normalize(vectors, dim=0).numpy())
-    return np.stack(rows)
+    tokens = torch.from_numpy(ours.tokenize([template.replace("{}", name) for template in templates]))
+    vectors = torch.nn.functional.normalize(rival.texts(tokens), dim=-1).mean(dim=0)
+    return torch.nn.functional.normalize(vectors, dim=0).numpy()[None]

@@ -48,7 +48,7 @@ _SPACES = regex.compile(r"\s+")
 # entity: where such text does not look like a broken encoding, `clean` only straightens quotes and joins spaces.
 _SIGNS = r"[\t\n -%'-~À-ÖØ-öø-ÿ–—‘’“”…]*"
 _NEEDS_NO_CLEANING = re.compile(rf"{_SIGNS}(?:& {_SIGNS})*").fullmatch
-_STRAIGHT = str.maketrans("‘’“”", "''\"\"")
+_LETTERS_BEYOND_ASCII = re.compile("[À-ÿ]").search  # dashes, quotes and dots alone never look like a broken encoding
 _MOST_PARTS = 2**16  # kept in memory
 
 
@@ -104,12 +104,14 @@ class Tokenizer:
         """
         texts = [texts] if isinstance(texts, str) else texts
         kept = [self.encode(text)[: self.context_length - 2] for text in texts]
-        lengths = np.fromiter(map(len, kept), np.int64, len(kept))[:, None]  # [texts, 1]
-        places = np.arange(self.context_length)
-        rows = np.where(places == lengths + 1, self.end_token, 0)
-        rows[:, 0] = self.start_token
-        rows[(places > 0) & (places <= lengths)] = [*chain.from_iterable(kept)]
-        return rows
+        lengths = np.fromiter(map(len, kept), np.int64, len(kept))  # [texts]
+        tokens = np.fromiter(chain.from_iterable(kept), np.int64, lengths.sum())
+        first = np.arange(len(kept)) * self.context_length + 1  # [texts], of their tokens, all rows in one
+        rows = np.zeros(len(kept) * self.context_length, np.int64)
+        rows[first - 1] = self.start_token
+        rows[np.repeat(first - lengths.cumsum() + lengths, lengths) + np.arange(len(tokens))] = tokens
+        rows[first + lengths] = self.end_token
+        return rows.reshape(-1, self.context_length)
 
     def truncated(self, texts: Sequence[str]) -> list[bool]:
         """Which of the texts `__call__` cuts."""
@@ -152,9 +154,10 @@ def _between_spaces(text: str) -> list[str]:
         return clean(text).split(" ")
     if text.isascii():
         return text.lower().split()
-    if any(map(is_bad, text.splitlines(keepends=True))):  # lines are mended one by one
+    if _LETTERS_BEYOND_ASCII(text) and any(map(is_bad, text.splitlines(keepends=True))):  # lines are mended one by one
         return clean(text).split(" ")
-    return text.translate(_STRAIGHT).lower().split()
+    text = text.replace("‘", "'").replace("’", "'").replace("“", '"').replace("”", '"')
+    return text.lower().split()
 
 
 class _Parts(dict[str, tuple[int, ...]]):
