@@ -117,3 +117,30 @@ def test_captions_of_labelled_images_are_a_chapter(tmp_path, table):
     assert set(study.chapters["retrieval"]["direction"]) == {"text_to_image", "image_to_text", "image_to_image"}
     with pytest.raises(UsageError, match="in the chapter retrieval alone"):
         compare(MODELS[:1], tmp_path / "both.csv", measures=["image_to_text"])
+
+
+@pytest.mark.parametrize("effort", ["usual", "quick"])
+def test_captions_that_are_cut_are_counted_on_the_page(table, tmp_path, effort):
+    lines = [line.split(",", 1)[0] for line in table.read_text(encoding="utf-8").splitlines()[1::9]]
+    texts = [f"{'a very ' * (200 if number == 1 else 0)}small picture {number}" for number in range(len(lines))]
+    rows = [f"{table.parent / name},{text}" for name, text in zip(lines, texts, strict=True)]
+    (tmp_path / "long.csv").write_text("path,caption\n" + "\n".join(rows), encoding="utf-8")
+    study = compare(MODELS[:2], tmp_path / "long.csv", tmp_path / "out", effort=effort)
+    cut = study.protocol["measures"]["image_to_text"]["chosen"]["RN-mini.emoji"]["captions"]
+    assert cut.startswith(f"1 of {len(lines)} texts are longer than")
+    assert "retrieval" in study.chapters
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"1 of {len(lines)} texts are longer than" in text
+
+
+def test_prompts_that_are_cut_are_counted_beside_the_templates(tmp_path):
+    samples = [sample for sample in read_dataset("emoji").samples if sample.part == "test"][:4]
+    for number, sample in enumerate(samples):
+        folder = tmp_path / "images" / "test" / ("very " * 40 + "long name" if number == 0 else f"name {number}")
+        folder.mkdir(parents=True)
+        (folder / "1.webp").write_bytes(sample.read_bytes())
+    template = f"{'a ' * 60}{{}}"
+    study = compare(MODELS[:1], tmp_path / "images", templates=[template], measures=["zero_shot"])
+    said = study.protocol["measures"]["zero_shot"]
+    assert said["templates"] == [template]
+    assert "texts are longer than" in said["chosen"]["RN-mini.emoji"]["prompts"]

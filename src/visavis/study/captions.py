@@ -6,7 +6,6 @@ captions of an image for another file with the same bytes.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,9 +15,10 @@ import pandas as pd
 from visavis.data.dataset import Dataset, Sample
 from visavis.data.splits import groups_of_identical
 from visavis.engine.encoder import Encoder
-from visavis.errors import TextsCut, UsageError
+from visavis.errors import UsageError
 from visavis.evaluate.retrieval import certainty, retrieve
 from visavis.evaluate.scores import NotMeasurable
+from visavis.study.evidence import noting_cuts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +72,15 @@ def require_choice(dataset: Dataset) -> None:
         )
 
 
-def encode_captions(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
-    """float32 [texts, embed_dim]. Raises NotMeasurable where a model reads no texts."""
+def encode_captions(encoder: Encoder, texts: Sequence[str]) -> tuple[np.ndarray, dict[str, str]]:
+    """Vectors float32 [texts, embed_dim], and a note of texts that were cut, as CLIP and its benchmarks cut them.
+
+    Raises:
+        NotMeasurable: The model reads no texts.
+    """
     if not encoder.has_text:
         raise NotMeasurable(f"{encoder.name} has no text tower, so that no text finds an image with it.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TextsCut)  # as CLIP does, and as the benchmarks of captions do
-        return encoder.encode_texts(texts)
+    return noting_cuts("captions", lambda: encoder.encode_texts(texts))
 
 
 def caption_decisions(known: Captioned, encoder: Encoder, images: np.ndarray, texts: np.ndarray) -> pd.DataFrame:

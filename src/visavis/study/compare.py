@@ -266,9 +266,7 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
             **({"groups": n_groups(test)} if any(sample.group for sample in test) else {}),
         },
         "models": described,
-        "measures": {name: {"chosen": findings.chosen.get(name, {})} for name in MEASURES if plan.wants(name)}
-        | ({"zero_shot": {"templates": list(plan.templates)}} if plan.known in ("class", "classes") else {})
-        | ({"given_classes": {"templates": list(plan.templates)}} if plan.given else {}),
+        "measures": _how_taken(plan, findings),
         "empty_cells": findings.empty_cells,
         "chapters": written.described(),
         "seed": plan.seed,
@@ -286,6 +284,16 @@ def conclude(plan: Plan, findings: Findings, costs: pd.DataFrame, run: dict[str,
         chapters=written.tables(),
         protocol=protocol,
     )
+
+
+def _how_taken(plan: Plan, findings: Findings) -> dict[str, dict[str, Any]]:
+    """The prompts of each measure, and what was chosen or left out for each model."""
+    taken: dict[str, dict[str, Any]] = {name: {} for name in MEASURES if plan.wants(name)}
+    taken |= {name: {"chosen": by_model} for name, by_model in findings.chosen.items()}
+    by_prompt = {"zero_shot": plan.known in ("class", "classes"), "given_classes": bool(plan.given)}
+    for name in (name for name, prompted in by_prompt.items() if prompted):
+        taken[name] = {**taken.get(name, {}), "templates": list(plan.templates)}
+    return taken
 
 
 def _what_is_for(plan: Plan) -> str:

@@ -33,7 +33,7 @@ class Effort:
 EFFORTS = {
     # With three models that encode 20 images a second, a minute: 3 x (2 x 150 images + 4 x 16 to time them) / 20.
     "quick": Effort(
-        measures=("classifier", "zero_shot", "knn", *UNCLASSED, "agreement", "recommend"),
+        measures=("classifier", "zero_shot", "knn", *UNCLASSED, "retrieval", "agreement", "recommend"),
         images=150,
         timed=16,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from visavis.errors import TextsCut
 from visavis.progress import ShowProgress
 
 if TYPE_CHECKING:
@@ -75,3 +77,12 @@ class Scores:
 
     probabilities: np.ndarray
     chosen: dict[str, Any]
+
+
+def noting_cuts(what: str, encode: Callable[[], np.ndarray]) -> tuple[np.ndarray, dict[str, str]]:
+    """Texts as vectors, and a note for the report if some were longer than the model reads."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", TextsCut)
+        vectors = encode()
+    cut = [str(one.message) for one in said if issubclass(one.category, TextsCut)]
+    return vectors, {what: cut[0]} if cut else {}

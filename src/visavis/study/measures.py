@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
-from visavis.errors import TextsCut
 from visavis.evaluate.classifier import own_classifier
 from visavis.evaluate.knn import knn
 from visavis.evaluate.linear_probe import linear_probe
 from visavis.evaluate.scores import NotMeasurable
 from visavis.evaluate.zero_shot import zero_shot
-from visavis.study.evidence import Evidence, Scores
+from visavis.study.evidence import Evidence, Scores, noting_cuts
 from visavis.study.tuning import by_fine_tuning, by_lora, by_wise_ft
 
 
@@ -21,11 +19,9 @@ def by_zero_shot(evidence: Evidence) -> Scores:
     if encoder.logit_scale is None:
         reason = ": it was trained on labels" if encoder.family.startswith("supervised") else ""
         raise NotMeasurable(f"{encoder.name} has no text tower{reason}.")
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", TextsCut)
-        classifier = encoder.zero_shot_classifier(evidence.prompt_names, evidence.templates)
-    cut = [str(one.message) for one in said if issubclass(one.category, TextsCut)]
-    chosen = {"prompts": cut[0]} if cut else {}  # for the report
+    classifier, chosen = noting_cuts(
+        "prompts", lambda: encoder.zero_shot_classifier(evidence.prompt_names, evidence.templates)
+    )
     return Scores(probabilities=zero_shot(evidence.test, classifier, encoder.logit_scale), chosen=chosen)
 
 

@@ -42,6 +42,11 @@ class Findings:
     empty_cells: list[dict[str, str]] = field(default_factory=list)
     chosen: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def note(self, measure: str, model: str, chosen: dict[str, Any]) -> None:
+        """What a measure chose for a model, if anything."""
+        if chosen:
+            self.chosen.setdefault(measure, {})[model] = chosen
+
 
 def run_measures(plan: Plan, unfinished: Unfinished, progress: ShowProgress) -> Findings:
     """Every measure of every model under every view: one row a decision. What took long is kept in `unfinished`."""
@@ -92,7 +97,8 @@ def _ask_captions(plan: Plan, findings: Findings, progress: ShowProgress) -> Non
     known = captioned(plan.part("test"))
     for encoder in plan.encoders if plan.wants(IMAGE_TO_TEXT) else ():
         try:
-            texts = encode_captions(encoder, known.texts)
+            texts, cut = encode_captions(encoder, known.texts)
+            findings.note(IMAGE_TO_TEXT, encoder.name, cut)
             for view in plan.views:
                 features = _features(encoder, known.samples, view, f"test images, {view.name}", progress)
                 decisions = caption_decisions(known, encoder, encoder.project(features), texts)
@@ -171,7 +177,7 @@ def _take(measure: str, evidence: Evidence, unfinished: Unfinished, findings: Fi
         if cell not in findings.empty_cells:
             findings.empty_cells.append(cell)
         return None
-    findings.chosen.setdefault(measure, {})[model] = scores.chosen
+    findings.note(measure, model, scores.chosen)
     return scores.probabilities
 
 
