@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,18 +12,10 @@ from visavis.evaluate.multi_label import average_precisions, precisions_at_each
 from visavis.study.bootstrap import Resampling
 from visavis.study.mean_precision import difference, interval, order_of, resampled
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "coverage_map.py"
-
 
 @pytest.fixture(scope="module")
-def coverage():
-    spec = importlib.util.spec_from_file_location("coverage_of_map", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def coverage(benchmark):
+    return benchmark("coverage_map")
 
 
 @pytest.mark.parametrize("grouped", [False, True])
