@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Literal
 
 import openvino
 import torch
@@ -21,7 +22,7 @@ from visavis.bench.interleave import multiplication_peak
 from visavis.bench.setting import Setting
 from visavis.engine.engines.int8 import write_int8
 from visavis.engine.engines.onnx_file import export_onnx
-from visavis.engine.engines.openvino_file import ROUNDED_TOGETHER, multiplies_bfloat16
+from visavis.engine.engines.openvino_file import ROUNDED_TOGETHER, multiplies_bfloat16, open_compiled
 
 CASES = (
     ("ViT-B-32", "openvino-int8", 32), ("resnet50", "openvino-int8", 32), ("RN50", "openvino-int8", 32),
@@ -54,27 +55,27 @@ def main() -> None:
 
 
 def shares_of_time(setting: Setting, engine: str, images: torch.Tensor) -> tuple[float, dict[tuple[str, str], float]]:
-    """Seconds of a batch, without counting, and the share of each kind of operation, with it."""
+    """Seconds of a batch as the engine takes them, and the share of each kind of operation, counted by OpenVINO."""
     network = setting.encoder("torch").feature_network
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         export_onnx(network, path)
         if engine == "openvino-int8":
             path = write_int8("openvino", network, path, setting.pixels).path
-        narrow = engine == "openvino-int8" and multiplies_bfloat16()
-        settings = {
-            "INFERENCE_PRECISION_HINT": "bf16" if narrow else "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": ROUNDED_TOGETHER,
-        }
-        taken = []
-        request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
+        precision: Literal["f32", "bf16"] = "bf16" if engine == "openvino-int8" and multiplies_bfloat16() else "f32"
+        encode, taken = open_compiled(path, precision), []
         for _ in range(1 + RUNS):
             began = time.perf_counter()
-            request.infer([images.numpy()])
+            encode(images)
             taken.append(time.perf_counter() - began)
-        counting = openvino.Core().compile_model(path, "CPU", {**settings, "PERF_COUNT": True}).create_infer_request()
+        settings = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "NUM_STREAMS": 1,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": ROUNDED_TOGETHER,
+            "PERF_COUNT": True,
+        }
+        counting = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
         kinds: dict[tuple[str, str], float] = defaultdict(float)
         for _ in range(1 + RUNS):
             counting.infer([images.numpy()])

@@ -3,12 +3,15 @@
 The one idea: a token sees only itself and those before it, so what the network computes there depends on the text up to
 it and on nothing else. Sorted, the texts form a tree of beginnings, and the network runs over the tree's nodes: no
 padding, no text twice, and "a photo of a" once for a thousand classes. In attention a node looks at those above it; a
-few texts' nodes are taken together, as one sequence with a mask.
+few texts' nodes are taken together, as one sequence with a mask. Many texts are several trees, which processors take
+each for itself: that none waits for another after every product is worth a tenth of the time on two cores.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -37,8 +40,13 @@ def encode_tokens(tower: TextTransformer, tokens: Tensor) -> Tensor:
     ends = tokens.argmax(dim=1)  # the end token has the highest number
     after = torch.arange(tokens.shape[1]) > ends[:, None]  # [texts, context_length]
     distinct, place = torch.unique(tokens.masked_fill(after, 0), dim=0, return_inverse=True)  # sorted
-    vectors = [_encode_tree(tower, chunk) for chunk in distinct.split(CHUNK)]
-    return torch.cat(vectors)[place]
+    chunks = distinct.split(CHUNK)
+    if len(chunks) == 1:
+        return _encode_tree(tower, distinct)[place]
+    threads = torch.get_num_threads()
+    workers = min(threads, len(chunks))
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
+        return torch.cat(list(pool.map(partial(_encode_tree, tower), chunks)))[place]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +110,7 @@ def _look_up(paths: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     return seen, mask
 
 
+@torch.inference_mode()  # which holds for a thread alone
 def _encode_tree(tower: TextTransformer, tokens: Tensor) -> Tensor:
     """Vectors [texts, embed_dim] of sorted, distinct texts."""
     tokens = tokens[:, : int(tokens.argmax(dim=1).max()) + 1]  # [texts, length]
