@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from visavis.data.dataset import Sample
-from visavis.errors import TextsCut
 from visavis.evaluate.retrieval import Retrieved, retrieve
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.answers import number_groups
@@ -95,9 +93,7 @@ def _searches(material: Material) -> Iterator[tuple[Search, str, Retrieved]]:
                     queries, gallery = images[search.queries], images
                 else:
                     if encoder.name not in texts:
-                        texts[encoder.name], cut = encode_captions(encoder, known.texts)
-                        if cut and material.plan.known != "captions":  # where captions are asked for, the study says it
-                            warnings.warn(cut["captions"], TextsCut, stacklevel=2)
+                        texts[encoder.name], _ = encode_captions(encoder, known.texts)
                     queries, gallery = images[captions_of], texts[encoder.name]
                 if search.direction == "text_to_image":
                     queries, gallery = gallery, queries
