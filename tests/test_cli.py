@@ -409,7 +409,7 @@ def test_a_quick_look_takes_less_and_says_so(visavis, models, photos, tmp_path):
     assert called.code == 0, called.err
     protocol = json.loads((tmp_path / "out" / "study.json").read_text("utf-8"))
     assert protocol["command"].endswith(" --quick")
-    assert set(protocol["chapters"]) == {"agreement", "recommend"}
+    assert set(protocol["chapters"]) == {"agreement", "recommend", "retrieval"}
     assert set(load_study(tmp_path / "out").predictions["measure"]) == {"zero_shot", "knn"}
     assert "holds another study" in visavis(*arguments).failed(2)  # a whole one never takes its place
 
