@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -57,6 +58,19 @@ def test_over_several_trees(tower, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 7)
     tokens = torch.from_numpy(Tokenizer(VOCAB, CONTEXT)([f"a photo of {number} ab" for number in range(40)]))
     torch.testing.assert_close(encode_tokens(tower, tokens), plainly(tower, tokens), rtol=1e-10, atol=1e-12)
+
+
+def test_threads_are_left_as_they_were(tower, monkeypatch):
+    """Also those that begin later, which take over what was last set anywhere."""
+    monkeypatch.setattr(module, "CHUNK", 7)
+
+    def later() -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
+    before = torch.get_num_threads(), later()
+    encode_tokens(tower, torch.from_numpy(Tokenizer(VOCAB, CONTEXT)([f"a photo of {n} ab" for n in range(40)])))
+    assert (torch.get_num_threads(), later()) == before
 
 
 def test_each_beginning_is_computed_once(tower):

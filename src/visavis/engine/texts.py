@@ -45,8 +45,11 @@ def encode_tokens(tower: TextTransformer, tokens: Tensor) -> Tensor:
         return _encode_tree(tower, distinct)[place]
     threads = torch.get_num_threads()
     workers = min(threads, len(chunks))
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
-        return torch.cat(list(pool.map(partial(_encode_tree, tower), chunks)))[place]
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
+            return torch.cat(list(pool.map(partial(_encode_tree, tower), chunks)))[place]
+    finally:
+        torch.set_num_threads(threads)  # what a worker sets is what threads that begin later would have
 
 
 @dataclass(frozen=True, kw_only=True)
