@@ -47,6 +47,23 @@ def test_where_all_is_right_the_formula_for_shares_counts_images():
     assert interval(order_of(right.astype(float), grouped), grouped)[1] < 0.7  # eight groups tell less than 40 images
 
 
+@pytest.mark.parametrize("misplaced", [3, 12])  # by the formula, and by resamples
+def test_groups_are_tested_by_students_law(misplaced):
+    """The same difference in fewer groups is less sure, beside what the groups' own scatter says."""
+    right = np.repeat(np.eye(2, dtype=bool), 30, axis=0)
+    other = right.astype(float)
+    other[:misplaced, 0] = -np.arange(misplaced)
+    found = {}
+    for size in (1, 5):
+        images = resampled(right, np.arange(60) // size, Resampling(draws=999))
+        found[size] = difference(order_of(right.astype(float), images), order_of(other, images), images)[3]
+        alone = resampled(right, None, Resampling(draws=999))
+        if size == 1:  # sixty groups of one: nearly the normal law, and never surer
+            plain = difference(order_of(right.astype(float), alone), order_of(other, alone), alone)[3]
+            assert plain <= found[size] <= plain + 0.03
+    assert found[5] > found[1]
+
+
 @given(st.integers(0, 2**31), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_of_two_models_each_is_as_far_from_the_other(seed, grouped):

@@ -110,17 +110,17 @@ def difference(a: Order, b: Order, images: Images) -> tuple[float, float, float,
         effect = np.array([len(apart) / images.worth])  # several classes of an image tell no more than one
         centre, error = with_one_more_each(apart[:, None], np.array([len(apart)]), effect, np.ones(1))
         half = -ndtri(tails(images.strata, images.level)[0]) * error
-        p_value = 2 * ndtr(-np.abs(centre) / error)
-        return value, float(min(centre[0] - half[0], value)), float(max(centre[0] + half[0], value)), float(p_value[0])
+        p_value = _two_sided(float(ndtr(-np.abs(centre) / error)[0]), images.strata)
+        return value, float(min(centre[0] - half[0], value)), float(max(centre[0] + half[0], value)), p_value
+    beyond = min((gaps[1:] <= 0).sum(), (gaps[1:] >= 0).sum()) + 1
+    p_value = _two_sided(min(beyond / len(gaps), 0.5), images.strata)
     low, high = np.nanquantile(gaps[1:], tails(images.strata, images.level))
-    return value, float(min(low, value)), float(max(high, value)), _p_value(gaps[1:], images.strata)
+    return value, float(min(low, value)), float(max(high, value)), p_value
 
 
-def _p_value(gaps: np.ndarray, strata: np.ndarray) -> float:
-    """The level at which a percentile interval, of groups by Student's law, would end at zero."""
-    beyond = min((gaps <= 0).sum(), (gaps >= 0).sum()) + 1
-    share = min(beyond / (len(gaps) + 1), 0.5)
+def _two_sided(share: float, strata: np.ndarray) -> float:
+    """The p-value of a share of resamples beyond zero, at which an interval by `tails` would end there."""
     if strata.ndim == 1:
-        return float(2 * share)
-    groups = even_groups(strata)
+        return 2 * share
+    groups = even_groups(strata)  # by Student's law for as many
     return float(2 * stdtr(groups - 1, ndtri(share) * np.sqrt((groups - 1) / groups)))
