@@ -123,7 +123,10 @@ def _read_table(path: Path, member: zipfile.ZipInfo, faults: Mapping[str, str]) 
             raise UnreadableImage(faults[member.filename])
         return _read(path, member)
     except UnreadableImage as error:
-        raise UsageError(f"The table {shown(path / member.filename)} cannot be read: {error}.") from error
+        raise UsageError(
+            f"The table {shown(path / member.filename)} cannot be read: {error}. It may say what the images are: make "
+            "the archive again, with the table whole or without it."
+        ) from error
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:
