@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from playwright.sync_api import expect
 from test_agreement_drawn import CHAPTERS as AGREEMENT
 from test_agreement_drawn import MODELS
 from test_calibration_drawn import CHAPTERS as CONFIDENCE
 from test_quality_drawn import tables_of
+from test_why_drawn import TABLES as WHY
 
 from visavis.report.page import write_report
 
@@ -19,7 +21,10 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def file(make, tmp_path_factory):
     tables = make(n_classes=30)
-    chapters = {**AGREEMENT, **CONFIDENCE, "quality": tables_of(list(tables.thumbnails["sample"]))}
+    shown = list(tables.thumbnails["sample"])
+    ends = [("sharpness", end, place, shown[place], 0.1) for end in ("lowest", "highest") for place in range(4)]
+    pictures = pd.DataFrame(ends, columns=["trait", "end", "place", "sample", "value"])
+    chapters = {**AGREEMENT, **CONFIDENCE, "quality": tables_of(shown), "why": {**WHY, "why_pictures": pictures}}
     entries = {name: {"headline": f"what {name} found", "tables": list(own)} for name, own in chapters.items()}
     flat = {name: table for own in chapters.values() for name, table in own.items()}
     described = [{"name": model} for model in MODELS]
@@ -36,7 +41,7 @@ def test_nothing_is_wider_than_the_page(browser, file, width):
     page.goto(file.as_uri())
     page.locator("#unfold").click()
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    for name in (*AGREEMENT, *CONFIDENCE, "quality"):
+    for name in (*AGREEMENT, *CONFIDENCE, "quality", "why"):
         box = page.locator(f"#{name}").bounding_box()
         assert box["height"] > 100
         assert box["x"] + box["width"] <= width + 1
