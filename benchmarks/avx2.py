@@ -27,7 +27,7 @@ PEERS = ("open_clip", "torchvision", "timm", "transformers")
 def main() -> None:
     """Prints one row a network and runner."""
     for module in (bench, int8, quantize):
-        module.multiplies_int8 = lambda: False
+        module.byte_products = lambda: "plain"
     int8.multiplies_bfloat16 = lambda: False
     setting.EXACT, setting.NARROW = ("torch", "openvino"), ("openvino-int8",)
     found = bench.run_bench(NETWORKS, PEERS, work=("images",), rounds=3)

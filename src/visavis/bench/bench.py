@@ -22,7 +22,7 @@ from visavis.bench.interleave import multiplication_peak
 from visavis.bench.rivals import check_libraries
 from visavis.bench.setting import Setting
 from visavis.bench.targets import Judged, judge, targets
-from visavis.engine.engines.quantize import multiplies_int8
+from visavis.engine.engines.processor import byte_products
 from visavis.errors import UsageError, did_you_mean
 from visavis.zoo.finding import find_config
 
@@ -105,7 +105,7 @@ def run_bench(
 
 
 def _measured(contest: Contest, results: tuple[Result, ...]) -> Measured:
-    judged = judge(contest.work, contest.model, results, targets(multiplies_int8()))
+    judged = judge(contest.work, contest.model, results, targets(multiplies_int8=byte_products() != "plain"))
     return Measured(model=contest.model, work=contest.work, unit=contest.unit, results=results, judged=tuple(judged))
 
 
@@ -121,7 +121,7 @@ def _machine(peak: float) -> dict[str, str | int | float]:
         "processor": _processor(),
         "threads": torch.get_num_threads(),
         "peak_gflops": round(peak, 1),
-        "multiplies_int8": multiplies_int8(),
+        "byte_products": byte_products(),
         "python": platform.python_version(),
         **versions,
     }

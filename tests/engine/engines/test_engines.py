@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from visavis.engine.engines import choose, int8
+from visavis.engine.engines import choose, int8, quantize
 from visavis.engine.engines.choose import choose_engine, exported, open_engine
 from visavis.engine.engines.engine import EXACT, NARROW, check_engine
 from visavis.engine.engines.network import Network
@@ -135,15 +135,29 @@ def test_the_layer_that_reads_pixels_stays_float(tmp_path, runtime):
     assert any(node.op_type == "QuantizeLinear" for node in graph.node)
 
 
-def test_a_transformers_sums_and_what_its_products_give_stay_float(tmp_path):
-    model = build_model(CONFIGS["vit"], seed=0).eval().requires_grad_(False)
-    open_engine("openvino-int8", network_of(model, model.features), tmp_path, images)
-    (path,) = tmp_path.glob("onnx/*.int8-openvino-*.onnx")
-    graph = onnx.load(path).graph
+@pytest.mark.parametrize("processor", ["amx", "plain"])
+def test_with_scales_from_calibration_a_transformer_rounds_what_norms_give(tmp_path, monkeypatch, processor):
+    monkeypatch.setattr(quantize, "byte_products", lambda: processor)
+    graph = int8_graph_of_a_vit(tmp_path)
     made_by = {output: node.op_type for node in graph.node for output in node.output}
     rounded = {made_by.get(node.input[0]) for node in graph.node if node.op_type == "QuantizeLinear"}
-    assert "MatMul" not in rounded
-    assert "Softmax" not in rounded
+    assert rounded == {"LayerNormalization"}
+
+
+def test_with_vnni_openvino_rounds_a_transformers_activations_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(quantize, "byte_products", lambda: "vnni")
+    graph = int8_graph_of_a_vit(tmp_path)
+    assert not any(node.op_type == "QuantizeLinear" for node in graph.node)
+    products = [node for node in graph.node if node.op_type == "DequantizeLinear"]
+    assert len(products) == 4 * CONFIGS["vit"].layers + 1  # in the last block queries apart
+
+
+def int8_graph_of_a_vit(folder: Path) -> onnx.GraphProto:
+    """As OpenVINO would run it."""
+    model = build_model(CONFIGS["vit"], seed=0).eval().requires_grad_(False)
+    source, path = exported(network_of(model, model.features), folder), folder / "int8.onnx"
+    quantize.quantize(source, path, "openvino", images(8).split(4), convolutions=False)
+    return onnx.load(path).graph
 
 
 def test_an_export_is_kept_and_carries_what_it_is(network, cache):

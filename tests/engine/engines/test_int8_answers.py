@@ -9,7 +9,7 @@ import torch
 
 from visavis.data.read import read_dataset
 from visavis.engine.engines.choose import open_engine
-from visavis.engine.engines.quantize import multiplies_int8
+from visavis.engine.engines.processor import byte_products
 from visavis.engine.load import load
 from visavis.engine.pictures import read_picture
 from visavis.zoo.catalogue import EMBEDDED
@@ -19,7 +19,7 @@ from visavis.zoo.catalogue import EMBEDDED
 LEAST = 0.991 - 3 * (0.991 * 0.009 / 1490) ** 0.5
 
 
-@pytest.mark.skipif(not multiplies_int8(), reason="the processor has no VNNI, so int8 has seven bits")
+@pytest.mark.skipif(byte_products() == "plain", reason="the processor has no VNNI, so int8 has seven bits")
 @pytest.mark.filterwarnings("ignore::visavis.errors.TextsCut")  # of 2,990 prompts 15 are longer than the context
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_openvinos_int8_keeps_the_answers(name, tmp_path: Path):

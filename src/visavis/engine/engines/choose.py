@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from visavis.engine.engines.lean import lean_tower
 from visavis.engine.engines.network import ImageTower, Network
 from visavis.engine.engines.onnx_file import TOLERANCE, compare_file, export_onnx, open_session
 from visavis.engine.engines.openvino_file import open_compiled
+from visavis.engine.engines.processor import description
 from visavis.errors import VisavisError
 from visavis.zoo.files import replacing
 
@@ -136,17 +136,8 @@ def _seconds(encode: Callable[[Tensor], Tensor], images: Tensor) -> float:
 def _machine_and(network: Network, rivals: list[str]) -> str:
     """Everything that may change which engine is quickest, as a name."""
     versions = [identity("torch", ""), *(identity(PACKAGES[name][0], "") for name in rivals)]
-    machine = [_processor(), torch.get_num_threads(), *versions]
+    machine = [description(), torch.get_num_threads(), *versions]
     return hashlib.sha256(json.dumps([*machine, network.settings]).encode()).hexdigest()
-
-
-def _processor() -> str:
-    """The processor's name and abilities, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor()
-    return " ".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
 
 
 def _recall(record: Path) -> dict[str, str] | None:

@@ -20,7 +20,8 @@ from visavis.engine.engines.engine import Engine, identity
 from visavis.engine.engines.network import Network, check_pixels
 from visavis.engine.engines.onnx_file import open_session
 from visavis.engine.engines.openvino_file import multiplies_bfloat16, open_compiled
-from visavis.engine.engines.quantize import Runtime, is_dynamic, multiplies_int8, quantize
+from visavis.engine.engines.processor import byte_products
+from visavis.engine.engines.quantize import Runtime, is_dynamic, quantize
 from visavis.errors import UsageError, VisavisError
 from visavis.zoo.files import replacing
 
@@ -90,7 +91,7 @@ def write_int8(runtime: Runtime, network: Network, file: Path, images: Tensor) -
     convolutions = not _is_transformer(network.model)
     activations = "dynamic" if is_dynamic(runtime, convolutions=convolutions) else "static"
     digest = hashlib.sha256(images.numpy().tobytes()).hexdigest()[:16]
-    kind = f"int8-{runtime}-{activations}-{digest}-{'vnni' if multiplies_int8() else 'plain'}"
+    kind = f"int8-{runtime}-{activations}-{digest}-{byte_products()}"
     path = file.with_suffix(f".{kind}.onnx")
     if not path.is_file():
         quantize(file, path, runtime, images[::2].split(_BATCH), convolutions=convolutions)
