@@ -15,6 +15,7 @@ EXACT = ("torch", "onnx", "openvino")  # float32: the same vectors up to roundin
 NARROW = ("torch-bf16", "openvino-bf16", "onnx-int8", "openvino-int8")
 PACKAGES = {"onnx": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino", "onnx", "onnxscript")}
 PIP = {"onnx": "pip install onnx onnxruntime onnxscript", "openvino": "pip install openvino"}
+MOST_PARTS = 4  # of a batch, each with a thread of its own and images enough
 
 
 @dataclass(frozen=True, kw_only=True)

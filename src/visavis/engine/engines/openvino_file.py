@@ -10,10 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from visavis.engine.engines.engine import MOST_PARTS
+
 # Neighbouring numbers of a token that share a scale where weights are int8. On ViT-B/32, 32 of them give 0.68, 64 give
 # 0.77 and 256 give 0.90 of the speed of scales from calibration; the embedded ViTs keep equally many answers with all.
 ROUNDED_TOGETHER = 256
-MOST_PARTS = 4  # of a batch, whose images are enough for each
 
 
 def open_compiled(path: Path, precision: Literal["f32", "bf16"]) -> Callable[[Tensor], Tensor]:
