@@ -25,7 +25,8 @@ PAIRS = pd.DataFrame(
     [("text_to_image", MODELS[1], MODELS[0], 0.11, 0.04, 0.18, 900, 0.0123, 0.0246, f"{MODELS[1]} better")],
     columns=["direction", "model_a", "model_b", "difference", "low", "high", "n", "p_value", "p_adjusted", "verdict"],
 )
-TABLES = {"retrieval": TABLE, "retrieval_pairs": PAIRS}
+CUT = pd.DataFrame([(MODELS[1], "3 of 900 texts are longer than <24> tokens.")], columns=["model", "note"])
+TABLES = {"retrieval": TABLE, "retrieval_pairs": PAIRS, "retrieval_cut": CUT}
 
 
 @pytest.fixture(scope="module")
@@ -42,4 +43,5 @@ def test_the_best_stands_first_and_names_are_text(section):
     assert first_table.index("ViT") < first_table.index("resnet-mini")
     assert "<b>ViT" not in section
     assert "Texts that find their image" in section
+    assert "3 of 900 texts are longer than &lt;24&gt; tokens." in section
     assert ">2</data>, " in section  # ranks are counts, not shares

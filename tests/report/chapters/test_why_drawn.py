@@ -49,6 +49,14 @@ def test_the_surest_trait_is_drawn_and_stands_first(section):
     assert rows.index("Sharpness") < rows.index("Texture")
 
 
+def test_a_trait_with_two_values_has_parts_and_no_thirds(make):
+    two = PARTS[PARTS["part"] != "middle"]
+    section = draw_section(make, "why", {**TABLES, "why_parts": two}, models=MODELS)
+    assert "on parts of the test images by sharpness" in section
+    assert "part 2: 61.0%" in section
+    assert "third 1" not in section
+
+
 def test_names_are_text(section):
     assert "<b>ViT" not in section
     assert "<i>cat" not in section

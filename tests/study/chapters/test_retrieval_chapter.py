@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from made_material import draw_probabilities, make_material
 
+from visavis.errors import TextsCut
 from visavis.evaluate.scores import NotMeasurable
 from visavis.study.chapters.retrieval import retrieval
 
@@ -60,6 +62,7 @@ def cell(written, direction, model, metric):
 
 
 def test_texts_find_images(written):
+    assert "retrieval_cut" not in written.tables
     assert cell(written, "text_to_image", "A", "recall@1")["value"] == 1.0
     row = cell(written, "text_to_image", "B", "recall@1")
     assert (row["value"], row["n"], row["gallery"]) == (0.5, 2 * N, N)
@@ -94,6 +97,22 @@ def test_a_model_whose_vectors_are_no_numbers_leaves_the_others():
     own = np.repeat(images, 2, axis=0)
     written = retrieval(material_with({"A": images, "B": images * np.nan}, {"A": own, "B": own}))
     assert set(written.tables["retrieval"]["model"]) == {"A"}
+
+
+def test_texts_that_a_model_cuts_are_noted():
+    """As A reads them whole, and B not."""
+    images = np.eye(N, dtype=np.float32)
+    made = material_with({"A": images, "B": images}, dict.fromkeys("AB", np.repeat(images, 2, axis=0)))
+    short = made.plan.encoders[1]
+
+    def cutting(asked, whole=short.encode_texts):
+        warnings.warn("3 of 80 texts are longer than 24 tokens.", TextsCut, stacklevel=2)
+        return whole(asked)
+
+    short.encode_texts = cutting
+    assert retrieval(made).tables["retrieval_cut"].to_dict("records") == [
+        {"model": "B", "note": "3 of 80 texts are longer than 24 tokens."}
+    ]
 
 
 def test_images_find_their_class():

@@ -43,4 +43,9 @@ def retrieval(tables: ReportTables) -> dict[str, Any]:
                 "pairs": list(pairs[pairs["direction"] == direction].itertuples(index=False)),
             }
         )
-    return {"panels": panels, "metrics": METRICS}
+    cut = tables.chapters.get("retrieval_cut")
+    return {
+        "panels": panels,
+        "metrics": METRICS,
+        "cut": [] if cut is None else list(cut.itertuples(index=False)),
+    }

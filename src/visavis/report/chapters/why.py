@@ -33,7 +33,7 @@ def why(tables: ReportTables) -> dict[str, Any]:
     table, parts = tables.chapters["why"], tables.chapters["why_parts"]
     ordered = table.sort_values("p_adjusted", kind="stable")
     first = ordered.iloc[0]
-    thirds = parts[(parts["model_b"] == first["model_b"]) & (parts["trait"] == first["trait"])]
+    own = parts[(parts["model_b"] == first["model_b"]) & (parts["trait"] == first["trait"])]
     classes = parts[parts["trait"] == "class"].sort_values("p_adjusted", kind="stable")
     kept, pictures = pictures_of(tables.thumbnails), tables.chapters["why_pictures"]
     ends: dict[str, dict[str, list[Any]]] = {}
@@ -45,8 +45,9 @@ def why(tables: ReportTables) -> dict[str, Any]:
     for row in ordered.itertuples(index=False):
         cells.setdefault(row.trait, {})[row.model_b] = row
     return {
-        "chart": _chart(first, thirds),
+        "chart": _chart(first, own),
         "first": first,
+        "share": _share(own),
         "others": in_order(table["model_b"]),
         "cells": cells,
         "classes": list(classes.head(MOST_CLASSES).itertuples(index=False)),
@@ -56,14 +57,20 @@ def why(tables: ReportTables) -> dict[str, Any]:
     }
 
 
-def _chart(first: pd.Series, thirds: pd.DataFrame) -> Any:
-    """Right answers of the two models over the thirds of the trait that tells most."""
+def _chart(first: pd.Series, parts: pd.DataFrame) -> Any:
+    """Right answers of the two models over the thirds of the trait that tells most, or its two parts."""
     import pandas as pd
 
-    third = thirds["part"].map({"lowest": 1, "middle": 2, "highest": 3})
+    share = _share(parts)
+    number = parts["part"].map({"lowest": 1, "middle": 2, "highest": 3 if share == "third" else 2})
     lines = [
-        pd.DataFrame({"model": first[name], "third": third, "value": thirds[column]})
+        pd.DataFrame({"model": first[name], share: number, "value": parts[column]})
         for name, column in (("model_a", "a"), ("model_b", "b"))
     ]
     title = TRAITS.get(str(first["trait"]), (str(first["trait"]), ""))[0]
-    return curves(pd.concat(lines), x="third", titles=(f"{title}: thirds of the images, the lowest first", "Right"))
+    return curves(pd.concat(lines), x=share, titles=(f"{title}: {share}s of the images, the lowest first", "Right"))
+
+
+def _share(parts: pd.DataFrame) -> str:
+    """What the images are cut into: a trait with few values has no middle."""
+    return "third" if "middle" in set(parts["part"]) else "part"

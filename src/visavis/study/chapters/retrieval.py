@@ -57,8 +57,10 @@ def retrieval(material: Material) -> Chapter:
             high, n (queries), gallery (answers).
         retrieval_pairs: direction, model_a, model_b, difference (in recall@1), low, high, n, p_value, p_adjusted,
             verdict.
+        retrieval_cut: model, note; where a model's texts were longer than it reads.
     """
-    found = list(_searches(material))
+    cut: dict[str, str] = {}
+    found = list(_searches(material, cut))
     if not found:
         raise NotMeasurable("Search needs captions, or classes with two test images.")
     resampling = Resampling(seed=material.plan.seed)
@@ -74,11 +76,14 @@ def retrieval(material: Material) -> Chapter:
     )
     renamed = pairs.rename(columns={"measure": "direction"})
     columns = ["direction", "model_a", "model_b", "difference", "low", "high", "n", "p_value", "p_adjusted", "verdict"]
-    return Chapter(tables={"retrieval": table, "retrieval_pairs": renamed[columns]}, headline=headline, says=says)
+    tables = {"retrieval": table, "retrieval_pairs": renamed[columns]}
+    if cut:
+        tables["retrieval_cut"] = pd.DataFrame(list(cut.items()), columns=["model", "note"])
+    return Chapter(tables=tables, headline=headline, says=says)
 
 
-def _searches(material: Material) -> Iterator[tuple[Search, str, Retrieved]]:
-    """Every direction of every model that can be asked it, one direction after the other."""
+def _searches(material: Material, cut: dict[str, str]) -> Iterator[tuple[Search, str, Retrieved]]:
+    """Every direction of every model that can be asked it, direction by direction; `cut` takes notes of texts."""
     test = material.plan.part("test")
     known = captioned(test)
     place = {sample.id: number for number, sample in enumerate(test)}
@@ -93,7 +98,9 @@ def _searches(material: Material) -> Iterator[tuple[Search, str, Retrieved]]:
                     queries, gallery = images[search.queries], images
                 else:
                     if encoder.name not in texts:
-                        texts[encoder.name], _ = encode_captions(encoder, known.texts)
+                        texts[encoder.name], notes = encode_captions(encoder, known.texts)
+                        if notes:
+                            cut[encoder.name] = notes["captions"]
                     queries, gallery = images[captions_of], texts[encoder.name]
                 if search.direction == "text_to_image":
                     queries, gallery = gallery, queries
