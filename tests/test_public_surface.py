@@ -135,7 +135,7 @@ def test_commands_and_options():
             "--thorough",
             "--view",
         ],
-        "embed": ["--data", "--decode", "--float16", "--model", "--out", "--ray", "--view"],
+        "embed": ["--data", "--decode", "--engine", "--float16", "--model", "--out", "--ray", "--view"],
         "search": ["--data", "--decode", "--image", "--model", "--out", "--text", "--top"],
         "classify": ["--labels", "--labels-file", "--other", "--out", "--template", "--top"],
         "cache": ["--max-size", "--prune"],

@@ -115,6 +115,23 @@ def test_fast_decoding_is_known_by_its_output(command, models, tmp_path):
     assert re.search(r"1 +1\.000 +1\.jpg", command("search", *fast, "--decode", "fast").out)
 
 
+def test_an_engine_is_asked_for_by_name_and_says_how_near_it_is(command, models, photos, tmp_path):
+    out = tmp_path / "f.parquet"
+    asked = [models.clip_vit, photos, "--out", out]
+    called = command("embed", *asked, "--engine", "openvino-int8")
+    assert called.code == 0, called.err
+    assert re.search(r"Computed by openvino-\S+-int8-\S+: cosine \d\.\d+ on average", " ".join(called.err.split()))
+    about = json.loads(pq.read_schema(out).metadata[b"visavis"])
+    assert about["wanted_engine"] == "openvino-int8"
+    assert "-int8-" in about["engine"]
+    again = command("embed", *asked, "--engine", "openvino-int8")
+    assert "of them before" in again.out
+    assert "Computed by" not in again.err
+    for other in ([], ["--engine", "torch"]):
+        assert "of other data or settings already" in command("embed", *asked, *other).failed(2)
+    assert "Did you mean openvino" in command("embed", *asked, "--engine", "openvno").failed(2)
+
+
 def test_wrong_calls(command, models, photos, tmp_path):
     out = tmp_path / "f.parquet"
     (tmp_path / "t.parquet").write_bytes(b"")

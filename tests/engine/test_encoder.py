@@ -282,7 +282,7 @@ def test_changed_weights_are_encoded_with(make, arrays, change):
 
 def test_unchanged_weights_keep_their_engine(make):
     encoder = make("supervised-resnet")
-    encoder._wanted_engine = "torch"
+    encoder.wanted_engine = "torch"
     first = encoder.open_engine(1, torch.zeros)
     assert encoder.open_engine(1, torch.zeros) is first
     assert list(encoder.engines_used.items()) == [(first.identity, "as asked")]

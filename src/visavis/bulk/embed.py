@@ -90,6 +90,8 @@ def work_of(encoder: Encoder, listing: Listing, view: str, dtype: str) -> Work:
         "view": view,
         "source": {"kind": listing.kind, "path": listing.source},
     }
+    if encoder.wanted_engine != "auto":  # a file by another one is another file
+        about["wanted_engine"] = encoder.wanted_engine
     return Work(
         about=about, embed_dim=encoder.embed_dim, dtype=dtype, pixels=pixels, at_least=at_least, open=open_engine
     )

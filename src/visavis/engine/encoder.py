@@ -44,6 +44,7 @@ class Encoder:
         class_names: What a supervised head tells apart; None for a CLIP, and where the weights do not say.
         decode: As for `load`; other decoding is another fingerprint, as the vectors are other ones.
         about: What the checkpoint says of its origin: recipe, data, licence.
+        wanted_engine: The one that was asked for, or "auto".
         engines_used: Why each engine was taken that was opened so far, by its identity, the earliest first.
 
     Weights may be changed at any time: the next call opens another engine and finds another fingerprint. What PyTorch
@@ -71,7 +72,7 @@ class Encoder:
         self._projection = parts.projection
         self._text = parts.text
         self.engines_used: dict[str, str] = {}
-        self._wanted_engine = engine
+        self.wanted_engine = engine
         self._engine: Engine | None = None
         self._hash: str | None = None
         self._versions = weight_versions(self.model)
@@ -242,13 +243,13 @@ class Encoder:
             VisavisError: The network cannot be exported to the engine that was asked for.
         """
         self._notice_changes()
-        if begun_with and self._wanted_engine == "auto":
+        if begun_with and self.wanted_engine == "auto":
             self._engine = open_engine(begun_with, self.feature_network, default_cache(), examples)
-        elif self._engine is None or (self._wanted_engine == "auto" and self._engine.name == "torch"):
-            if self._wanted_engine == "auto":
+        elif self._engine is None or (self.wanted_engine == "auto" and self._engine.name == "torch"):
+            if self.wanted_engine == "auto":
                 self._engine = choose_engine(self.feature_network, n_images, default_cache(), examples)
             else:
-                self._engine = open_engine(self._wanted_engine, self.feature_network, default_cache(), examples)
+                self._engine = open_engine(self.wanted_engine, self.feature_network, default_cache(), examples)
         self.engines_used.setdefault(self._engine.identity, self._engine.said)
         return self._engine
 
